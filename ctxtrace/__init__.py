@@ -1,0 +1,68 @@
+"""Keep a trace whole across threads, pools, tasks and whatever else a program crosses.
+
+Every public name is here, and each is loaded when it is first used, so that importing
+ctxtrace imports no tracing library, no asyncio and nothing else of weight, and changes
+nothing in the program.
+"""
+
+# Type checkers take any variable of this name for true; importing typing would cost more
+# than the rest of this module together.
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from ._snapshot import Snapshot, capture, detached, wrap
+    from .boundaries.executors import ThreadPoolExecutor, wrap_executor
+    from .boundaries.tasks import TaskGroup, create_task, gather, run_in_executor, to_thread
+    from .boundaries.threads import Thread, Timer
+    from .carriers import Carrier, register_carrier
+
+__all__ = [
+    "Carrier",
+    "Snapshot",
+    "TaskGroup",
+    "Thread",
+    "ThreadPoolExecutor",
+    "Timer",
+    "capture",
+    "create_task",
+    "detached",
+    "gather",
+    "register_carrier",
+    "run_in_executor",
+    "to_thread",
+    "wrap",
+    "wrap_executor",
+]
+
+_HOMES = {
+    "Carrier": "carriers",
+    "Snapshot": "_snapshot",
+    "TaskGroup": "boundaries.tasks",
+    "Thread": "boundaries.threads",
+    "ThreadPoolExecutor": "boundaries.executors",
+    "Timer": "boundaries.threads",
+    "capture": "_snapshot",
+    "create_task": "boundaries.tasks",
+    "detached": "_snapshot",
+    "gather": "boundaries.tasks",
+    "register_carrier": "carriers",
+    "run_in_executor": "boundaries.tasks",
+    "to_thread": "boundaries.tasks",
+    "wrap": "_snapshot",
+    "wrap_executor": "boundaries.executors",
+}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value: object = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value  # the next look finds it without coming here
+    return value
+
+
+def __dir__() -> "list[str]":
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,9 @@
+"""``python -m ctxtrace`` is ``ctxtrace``."""
+
+from __future__ import annotations
+
+import sys
+
+from .cli import main
+
+sys.exit(main())

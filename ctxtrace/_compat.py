@@ -1,0 +1,33 @@
+"""What differs between the Pythons. Each entry names the Python that lets it go."""
+
+from __future__ import annotations
+
+import sys
+
+TASKS_TAKE_CONTEXT = sys.version_info >= (3, 11)
+"""Whether asyncio's own create_task() knows ``context=``. Goes with Python 3.10."""
+
+RERAISE_KEEPS_TRACEBACK = sys.version_info >= (3, 11)
+"""Whether a bare ``raise`` takes the traceback that the exception has by then.
+
+Before 3.11 it takes the one the exception was caught with, so that a frame of ours cannot
+be left out. Goes with Python 3.10.
+"""
+
+
+def without_our_frames(error: BaseException) -> None:
+    """Take our frames off the near end of an exception's traceback, where Python allows it.
+
+    To be followed by a bare ``raise`` in the frame that caught it. The user's errors then
+    look as they do without ctxtrace, and a kept error keeps nothing of ours alive.
+    """
+    if not RERAISE_KEEPS_TRACEBACK:
+        return
+    traceback = error.__traceback__
+    while traceback is not None and _is_ours(traceback.tb_frame.f_globals.get("__name__")):
+        traceback = traceback.tb_next
+    error.__traceback__ = traceback
+
+
+def _is_ours(module: object) -> bool:
+    return isinstance(module, str) and module.startswith("ctxtrace.")

@@ -1,0 +1,200 @@
+"""Step a coroutine, a generator or an async generator inside one context: the one place.
+
+None of the three has a context of its own: each step runs in the context of whoever takes
+it. To *drive* one is to take every step inside one given context, in the caller's own task
+and thread. `Context.run` around each step is all it takes, and what these few lines add is
+that nobody can tell:
+
+* What a caller gets is a real coroutine, generator or async generator, whose body forwards
+  whatever is done to it (`send`, `throw`, `close` and their async kin) to the inner one.
+  Re-entrancy errors, "never awaited" warnings, closing by the garbage collector and by the
+  event loop's hooks then come from Python itself.
+* No task is made. `asyncio.current_task()`, `asyncio.timeout` and cancel scopes see what
+  they would see without the driver.
+
+Each driver keeps the pins it is given for as long as its frame lives, and drops them before
+an exception leaves the frame, because a kept exception keeps its frames.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import AsyncGenerator, Coroutine, Generator
+from functools import partial
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ._compat import without_our_frames
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from contextvars import Context
+
+_T = TypeVar("_T")
+
+_CO_SUSPENDS = inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
+
+
+class Steps(Coroutine[Any, Any, _T]):
+    """What an awaitable is to the one who steps it, with every step inside a context.
+
+    Forwards attributes, so that a task shows the inner coroutine's name and line in its repr
+    and its stack when it is given this object for a coroutine.
+    """
+
+    __slots__ = ("_inner", "_run")
+
+    def __init__(self, context: Context, inner: Any) -> None:
+        self._run = context.run
+        self._inner = inner
+
+    def __await__(self) -> Steps[_T]:  # type: ignore[override]
+        return self
+
+    def __next__(self) -> Any:
+        return self._run(self._inner.send, None)
+
+    def send(self, value: Any) -> Any:
+        return self._run(self._inner.send, value)
+
+    def throw(self, *error: Any) -> Any:
+        return self._run(self._inner.throw, *error)
+
+    def close(self) -> None:
+        self._run(self._inner.close)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+class _Unstarted:
+    """A coroutine that has not been stepped, held by the coroutine that will drive it.
+
+    If that one is dropped or closed before its first step, Python says so ("was never
+    awaited") or does not, as it should; this one's own warning would be a second.
+    """
+
+    __slots__ = ("_coroutine",)
+
+    def __init__(self, coroutine: Any) -> None:
+        self._coroutine = coroutine
+
+    def take(self) -> Any:
+        coroutine, self._coroutine = self._coroutine, None
+        return coroutine
+
+    def __del__(self) -> None:
+        if self._coroutine is not None:
+            self._coroutine.close()
+
+
+def drive_awaitable(
+    context: Context, awaitable: Awaitable[_T], pins: object
+) -> Coroutine[Any, Any, _T]:
+    """Return a coroutine that awaits `awaitable` inside `context`."""
+    if not isinstance(awaitable, Coroutine):
+        awaitable = _as_coroutine(awaitable)
+    driven = _drive_coroutine(context, _Unstarted(awaitable), pins)
+    # As the inner one is called: in task reprs, warnings and tracebacks.
+    driven.__name__ = getattr(awaitable, "__name__", driven.__name__)
+    driven.__qualname__ = getattr(awaitable, "__qualname__", driven.__qualname__)
+    return driven
+
+
+async def _as_coroutine(awaitable: Awaitable[_T]) -> _T:
+    return await awaitable
+
+
+async def _drive_coroutine(context: Context, unstarted: _Unstarted, pins: object) -> Any:
+    try:
+        return await Steps[Any](context, unstarted.take())
+    except BaseException as error:
+        without_our_frames(error)
+        raise
+    finally:
+        context = pins = None  # type: ignore[assignment]
+
+
+def drive_generator(
+    context: Context, generator: Generator[Any, Any, Any], pins: object
+) -> Generator[Any, Any, Any]:
+    """Return a generator that does inside `context` what is done to it."""
+    run = context.run
+    step: Any = partial(generator.send, None)
+    item: Any = None
+    try:
+        while True:
+            try:
+                item = run(step)
+            except StopIteration as stop:
+                return stop.value
+            # Not `yield from`: it closes the inner generator where it should throw
+            # GeneratorExit into it, and loses what that one then yields or returns.
+            try:
+                step = partial(generator.send, (yield item))
+            except BaseException as error:
+                step = partial(generator.throw, error)
+    except BaseException as error:
+        without_our_frames(error)
+        raise
+    finally:
+        # Before 3.11 the error keeps this frame; this frame is not to keep the error.
+        context = run = pins = step = item = None  # type: ignore[assignment]
+
+
+async def drive_async_generator(
+    context: Context, generator: AsyncGenerator[Any, Any], pins: object
+) -> AsyncGenerator[Any, Any]:
+    """Return an async generator that does inside `context` what is done to it."""
+    step: Any = _first_step(generator)
+    item: Any = None
+    try:
+        while True:
+            try:
+                item = await Steps[Any](context, step)
+            except StopAsyncIteration:
+                return
+            try:
+                step = generator.asend((yield item))
+            except BaseException as error:
+                step = generator.athrow(error)
+    except BaseException as error:
+        without_our_frames(error)
+        raise
+    finally:
+        context = pins = step = item = None  # type: ignore[assignment]
+
+
+def _first_step(generator: AsyncGenerator[Any, Any]) -> Any:
+    # A loop's hooks (PEP 525) are to know the generator that the program has, which is the
+    # driver: it is the one to be closed at shutdown, and it closes the inner one in turn.
+    hooks = sys.get_asyncgen_hooks()
+    sys.set_asyncgen_hooks(firstiter=None, finalizer=None)
+    try:
+        return generator.asend(None)
+    finally:
+        sys.set_asyncgen_hooks(*hooks)
+
+
+def driver_of(function: Callable[..., Any]) -> Callable[[Context, Any, object], Any] | None:
+    """Return the driver for what `function` returns, by the kind of function it is.
+
+    None for a function whose body runs when it is called. Looks through methods and
+    `functools.partial`, and at the ``__call__`` of other objects.
+    """
+    if type(function) is FunctionType and not function.__dict__:
+        # The common case, by its code alone. (Marks such as asgiref's and inspect's
+        # markcoroutinefunction are in __dict__.)
+        if not function.__code__.co_flags & _CO_SUSPENDS:
+            return None
+    elif isinstance(function, type):
+        return None  # calling a class makes an instance, whatever its instances do when called
+    for candidate in (function, getattr(type(function), "__call__", None)):
+        if inspect.iscoroutinefunction(candidate):
+            return drive_awaitable
+        if inspect.isgeneratorfunction(candidate):
+            return drive_generator
+        if inspect.isasyncgenfunction(candidate):
+            return drive_async_generator
+    return None

@@ -1,0 +1,377 @@
+"""Capture the current context and run work in it elsewhere: the one place that copies,
+restores and pins.
+
+A boundary needs two things of the context it is crossed in: a private copy, in which the
+work runs, and the pins, which keep the parent run alive until the work is done. `cross` gives
+both for one crossing, `Snapshot` for any number.
+
+The copy is private because one context cannot be entered twice at once, and because what
+work sets is its own. The pins are held by the work and never by the context: timers,
+connection pools and finished tasks keep contexts alive for as long as the process runs.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from contextvars import Context, ContextVar, Token, copy_context
+from functools import partial
+from types import FunctionType, MethodType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ._compat import without_our_frames
+from ._drive import drive_awaitable, driver_of
+from ._errors import guard
+from .carriers import active, take_pins
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable
+    from contextlib import AbstractContextManager
+    from types import TracebackType
+
+    from typing_extensions import Never, ParamSpec
+
+    _P = ParamSpec("_P")
+
+_T = TypeVar("_T")
+
+_MISSING: Any = object()
+
+# Variables that say something about a thread rather than about a request. Where work arrives
+# they have the value of the place of arrival: with the sender's, anyio.run() in a pool's
+# thread raises "Already running asyncio in this thread".
+_OF_THE_THREAD = (("sniffio", "current_async_library_cvar"),)
+
+
+def _variables_of_the_thread() -> Iterable[ContextVar[Any]]:
+    for module, name in _OF_THE_THREAD:
+        variable = getattr(sys.modules.get(module), name, None)
+        if variable is not None:
+            yield variable
+
+
+class Crossing(partial[_T]):
+    """A function with the context of one crossing, to be called once.
+
+    Called, it runs the function in that context without a Python frame of its own: the
+    user's tracebacks stay as they are, and no frame is left to hold the pins.
+    """
+
+    # On the object, never in the context. Set only where there is something to hold.
+    pins: object
+
+
+def cross(function: Callable[..., _T]) -> Crossing[_T]:
+    """Capture the current context for one call of `function`, in another thread."""
+    context = copy_context()
+    for variable in _variables_of_the_thread():
+        if context.get(variable) is not None:
+            context.run(variable.set, None)
+    crossing = Crossing(context.run, function)
+    pins = take_pins()
+    if pins is not None:
+        crossing.pins = pins
+    return crossing
+
+
+def capture() -> Snapshot:
+    """Take a snapshot of the current context and of what must stay alive for it.
+
+    Returns:
+        A `Snapshot`: immutable, usable any number of times, from any thread, at once.
+
+    The snapshot keeps the current run alive, for as long as it exists itself.
+    """
+    return Snapshot(copy_context(), take_pins())
+
+
+def wrap(function: Callable[_P, _T]) -> Callable[_P, _T]:
+    """Bind a function to the current context: the same as ``capture().wrap(function)``.
+
+    The context is the one of *this* call, not of later calls of the function. As a decorator
+    on a module's top level it would capture the context of the import, which is empty.
+
+    Args:
+        function: Any callable, see `Snapshot.wrap`.
+
+    Returns:
+        A function of the same kind.
+
+    Raises:
+        TypeError: `function` is not callable.
+    """
+    _check_callable("wrap", function)
+    return capture().wrap(function)
+
+
+def detached(*misused: Never) -> AbstractContextManager[None]:
+    """Start work inside the block that belongs to no trace.
+
+    For background workers, caches and connection pools that are started while a request is
+    being served and outlive it: without this they show that request for ever.
+
+    Within the block no run and no span is current. Everything else stays: the user's own
+    variables, LangSmith's project, client, tags and whether tracing is on, OpenTelemetry's
+    baggage, LangChain's config save for its parent run. Afterwards all is as it was before;
+    left in another context than it was entered in, it changes nothing there.
+
+    Returns:
+        A context manager for ``with``, also in coroutines. Not a decorator.
+
+    Raises:
+        TypeError: It was used as a decorator.
+    """
+    overlay = _Overlay(_without_current_runs, None)
+    return overlay(*misused) if misused else overlay
+
+
+class Snapshot:
+    """An immutable picture of a context, and the pins of the runs that were current in it.
+
+    Made by `capture`. A snapshot is never entered itself: each use enters a copy, so that
+    uses neither see each other's changes nor get in each other's way. It may be used from
+    any number of threads and tasks at once, and inside itself.
+
+    Pins are held by the snapshot, and by each use of it until the use is over. What is
+    dropped is freed at once; nothing here is part of a reference cycle.
+    """
+
+    __slots__ = ("__weakref__", "_context", "_pins")
+
+    def __init__(self, context: Context, pins: object) -> None:
+        self._context = context
+        self._pins = pins
+
+    def run(self, function: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        """Call a function in a fresh private copy of the captured context.
+
+        The same as ``snapshot.wrap(function)(*args, **kwargs)``: a coroutine function gives a
+        coroutine, a generator function a generator, whose every step runs in that copy.
+
+        Args:
+            function: Any callable.
+            *args: Its positional arguments.
+            **kwargs: Its keyword arguments.
+
+        Returns:
+            What the function returns.
+
+        Raises:
+            TypeError: `function` is not callable.
+            Exception: Whatever the function raises.
+        """
+        _check_callable("Snapshot.run", function)
+        try:
+            return self._call(function, driver_of(function), args, kwargs)
+        except BaseException as error:
+            without_our_frames(error)
+            raise
+
+    def wrap(self, function: Callable[_P, _T]) -> Callable[_P, _T]:
+        """Bind a function to this snapshot.
+
+        Each call runs in a fresh private copy of the captured context; what one call sets,
+        the next does not see. The result is a function of the same kind, with the same name,
+        signature and docstring: a coroutine function stays one, and so do generator functions
+        and async generator functions, whose every step runs in the copy.
+
+        A plain function that *returns* a coroutine is a plain function: its body is run in the
+        context, and what it returns is not. Use `drive` for that.
+
+        Args:
+            function: A function, method, class, `functools.partial`, or an object with
+                ``__call__`` or ``async def __call__``.
+
+        Returns:
+            The bound function. It keeps the snapshot alive.
+
+        Raises:
+            TypeError: `function` is not callable.
+        """
+        _check_callable("Snapshot.wrap", function)
+        driver = driver_of(function)
+        if driver is not None and isinstance(function, (FunctionType, MethodType, partial)):
+            # Seen as the kind of function it wraps, which a plain function in its place
+            # would not be, and yet called when it is called: errors in the arguments are
+            # raised at the call, as they should be.
+            from wrapt import FunctionWrapper
+
+            def call(wrapped: Any, _: object, args: Any, kwargs: Any) -> Any:
+                return self._call(wrapped, driver, args, kwargs)
+
+            bound: Any = FunctionWrapper(function, call)
+        elif driver is drive_awaitable:
+            # An object with `async def __call__`: frameworks ask whether they may await it.
+            async def bound(*args: Any, **kwargs: Any) -> Any:
+                return await self._call(function, driver, args, kwargs)
+
+            functools.update_wrapper(bound, function)
+        else:
+
+            def bound(*args: Any, **kwargs: Any) -> Any:
+                try:
+                    return self._call(function, driver, args, kwargs)
+                except BaseException as error:
+                    without_our_frames(error)
+                    raise
+
+            functools.update_wrapper(bound, function)
+        return bound
+
+    def drive(self, awaitable: Awaitable[_T]) -> Coroutine[Any, Any, _T]:
+        """Await something with every step inside one private copy of the captured context.
+
+        The steps are taken in the task that awaits the result; no task is made. Mirrors what
+        ``asyncio.create_task(coro, context=...)`` does for a task's own coroutine.
+
+        Args:
+            awaitable: A coroutine, a future, or any other awaitable.
+
+        Returns:
+            A coroutine, to be awaited once or to be given to a task. It keeps the pins until
+            it is done.
+
+        Raises:
+            TypeError: `awaitable` cannot be awaited.
+        """
+        if not hasattr(type(awaitable), "__await__"):
+            hint = "call it first" if callable(awaitable) else "pass a coroutine or a future"
+            raise TypeError(
+                f"Snapshot.drive() takes an awaitable, and {awaitable!r} cannot be awaited: {hint}."
+            )
+        return drive_awaitable(self._copy(), awaitable, self._pins)
+
+    def attach(self) -> AbstractContextManager[None]:
+        """Overlay the captured context on the current one, for a block.
+
+        An approximation, for where a block cannot be made a function. The captured variables
+        are set; those of the tracing libraries that the snapshot lacks are cleared. At the
+        end those, and only those, get back the values they had before: a variable that the
+        block sets itself and the snapshot does not have stays set. `run`, `wrap` and `drive`
+        isolate exactly.
+
+        Left in another context than it was entered in (by a generator that is closed from
+        elsewhere), it changes nothing there and raises nothing.
+
+        Returns:
+            A context manager, to be entered once, that keeps the pins during the block.
+        """
+        return _Overlay(self._overlaid, self._pins)
+
+    def bind(self, function: Callable[..., _T]) -> Crossing[_T]:
+        """Give `function` a copy of this snapshot for one call, in another thread."""
+        context = self._copy()
+        crossing = Crossing(context.run, function)
+        if self._pins is not None:
+            crossing.pins = self._pins
+        return crossing
+
+    def _copy(self) -> Context:
+        context = self._context.copy()
+        for variable in _variables_of_the_thread():
+            here = variable.get(None)
+            if context.get(variable) != here:
+                context.run(variable.set, here)
+        return context
+
+    def _call(
+        self,
+        function: Callable[..., Any],
+        driver: Callable[[Context, Any, object], Any] | None,
+        args: Any,
+        kwargs: Any,
+    ) -> Any:
+        context = self._copy()
+        result = context.run(function, *args, **kwargs)
+        return result if driver is None else driver(context, result, self._pins)
+
+    def _overlaid(self) -> dict[ContextVar[Any], Any]:
+        values = dict(self._context.items())
+        for carrier in active():
+            for variable in guard(carrier.name, carrier.variables) or ():
+                if variable not in values:
+                    empty = _default(variable)
+                    if empty is not _MISSING:
+                        values[variable] = empty
+        for variable in _variables_of_the_thread():
+            values.pop(variable, None)
+        return values
+
+
+class _Overlay:
+    """Sets variables for a block and puts back what it set: `attach` and `detached`."""
+
+    __slots__ = ("_pins", "_tokens", "_values")
+
+    def __init__(
+        self, values: Callable[[], dict[ContextVar[Any], Any]] | None, pins: object
+    ) -> None:
+        self._values = values
+        self._pins = pins
+        self._tokens: list[Token[Any]] = []
+
+    def __enter__(self) -> None:
+        values, self._values = self._values, None
+        if values is None:
+            raise RuntimeError(
+                "this attach() or detached() was entered before: call it anew for each with block"
+            )
+        here = copy_context()
+        for variable, value in values().items():
+            if here.get(variable, _MISSING) is not value:
+                self._tokens.append(variable.set(value))
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        tokens, self._tokens = self._tokens, []
+        self._pins = None
+        for token in reversed(tokens):
+            try:
+                token.var.reset(token)
+            except ValueError:
+                # Python's word for "this is another context". What was set was set there,
+                # and is gone with it.
+                return
+
+    def __call__(self, function: object) -> Never:
+        raise TypeError(
+            f"attach() and detached() are context managers, not decorators: a decorator on "
+            f"{function!r} would act once, where the function is defined. Write "
+            "'with ...:' inside the function, around the code that it is for."
+        )
+
+
+def _without_current_runs() -> dict[ContextVar[Any], Any]:
+    """Return what the carriers' variables are to be where no run is current."""
+    context = copy_context()
+    variables: list[ContextVar[Any]] = []
+    for carrier in active():
+        context.run(guard, carrier.name, carrier.clear)
+        variables.extend(guard(carrier.name, carrier.variables) or ())
+    return {variable: context[variable] for variable in variables if variable in context}
+
+
+def _default(variable: ContextVar[Any]) -> Any:
+    # Python has no other way to ask for it.
+    try:
+        return Context().run(variable.get)
+    except LookupError:
+        return _MISSING
+
+
+def _check_callable(who: str, function: object) -> None:
+    if not callable(function):
+        hint = (
+            "a coroutine is driven with capture().drive(coroutine)"
+            if hasattr(type(function), "__await__")
+            else "pass the function itself, not the result of calling it"
+        )
+        raise TypeError(f"{who}() takes a callable, and {function!r} is not one: {hint}.")
+
+
+for _name in (Snapshot, capture, detached, wrap):
+    _name.__module__ = "ctxtrace"  # where users find them, and what tracebacks show

@@ -1,0 +1,275 @@
+"""Thread pools: each call runs in the context of whoever submitted it."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import sys
+import time
+import weakref
+from collections import deque
+from concurrent.futures import Executor
+from contextvars import Context
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from .._snapshot import Crossing, Snapshot, capture, cross
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from typing_extensions import ParamSpec
+
+    _P = ParamSpec("_P")
+
+_T = TypeVar("_T")
+
+
+class Future(concurrent.futures.Future[_T]):
+    """A standard future whose callbacks run in the context of whoever added them."""
+
+    def add_done_callback(self, fn: Callable[[concurrent.futures.Future[_T]], object]) -> None:
+        super().add_done_callback(_Callback(fn))
+
+
+class _Callback:
+    # A finished future keeps its callbacks. This one lets go of all that it brought along.
+    __slots__ = ("_crossing", "_fn")
+
+    def __init__(self, fn: Callable[[Any], object]) -> None:
+        self._fn = fn
+        self._crossing: Crossing[object] | None = cross(fn)
+
+    def __call__(self, future: object) -> None:
+        crossing, self._crossing = self._crossing, None
+        if crossing is not None:
+            crossing(future)
+
+    def __repr__(self) -> str:  # the standard library logs it when the callback fails
+        return repr(self._fn)
+
+
+class _Item:
+    """The function of one `map` call, bound to the snapshot that map() took."""
+
+    __slots__ = ("_fn", "_snapshot")
+
+    def __init__(self, snapshot: Snapshot, fn: Callable[..., Any]) -> None:
+        self._snapshot = snapshot
+        self._fn = fn
+
+    def crossing(self) -> Crossing[Any]:
+        return self._snapshot.bind(self._fn)
+
+    def __call__(self, *args: Any) -> Any:
+        # Reached where a subclass's submit() puts something around what it is given.
+        return self.crossing()(*args)
+
+
+def _crossing_of(fn: Callable[..., Any]) -> Crossing[Any]:
+    if type(fn) is _Item:
+        return fn.crossing()
+    if type(fn) is Crossing:
+        return fn  # bound already, by run_in_executor()
+    return cross(fn)
+
+
+def _adopt(future: concurrent.futures.Future[_T]) -> concurrent.futures.Future[_T]:
+    # The executor makes it inside its own submit() and has no hook to make another.
+    if type(future) is concurrent.futures.Future:
+        future.__class__ = Future
+    return future
+
+
+class _MapsOneSnapshot(Executor):
+    """`map` for an executor whose `submit` carries."""
+
+    def map(
+        self,
+        fn: Callable[..., _T],
+        *iterables: Iterable[Any],
+        timeout: float | None = None,
+        chunksize: int = 1,
+        buffersize: int | None = None,
+    ) -> Iterator[_T]:
+        """Call a function with the items of the iterables, in the pool.
+
+        Mirrors `concurrent.futures.Executor.map` of Python 3.14, on every Python. One
+        snapshot of the context is taken now; each call runs in a fresh copy of it.
+
+        Args:
+            fn: Takes as many arguments as there are iterables.
+            *iterables: Without `buffersize` they are consumed at once, as they are by the
+                standard map(); with it, as results are taken, so that they may be infinite.
+            timeout: Seconds from now until `TimeoutError`, or None.
+            chunksize: Has no effect on threads.
+            buffersize: How many calls may be submitted whose results were not yet taken.
+
+        Returns:
+            An iterator over the results, in the order of the items.
+
+        Raises:
+            TypeError: `buffersize` is neither an int nor None.
+            ValueError: `buffersize` is below 1.
+        """
+        if buffersize is not None and not isinstance(buffersize, int):
+            raise TypeError("buffersize must be an integer or None")
+        if buffersize is not None and buffersize < 1:
+            raise ValueError("buffersize must be None or > 0")
+        item = _Item(capture(), fn)
+        if buffersize is None:
+            return super().map(item, *iterables, timeout=timeout, chunksize=chunksize)
+        # Goes with Python 3.13: 3.14's own map() has it.
+        deadline = None if timeout is None else time.monotonic() + timeout
+        arguments = zip(*iterables)
+        futures = deque(self.submit(item, *args) for args in islice(arguments, buffersize))
+        return _results(weakref.ref(self), item, arguments, futures, deadline)
+
+
+def _results(
+    executor_ref: weakref.ref[Executor],
+    item: _Item,
+    arguments: Iterator[tuple[Any, ...]],
+    futures: deque[concurrent.futures.Future[Any]],
+    deadline: float | None,
+) -> Iterator[Any]:
+    try:
+        while futures:
+            # As in 3.14: refilled before the wait, so that the pool is never idle, and not
+            # at all once the executor was dropped.
+            executor = executor_ref()
+            if executor is not None:
+                for args in islice(arguments, 1):
+                    futures.append(executor.submit(item, *args))
+            del executor
+            yield _result(
+                futures.popleft(), None if deadline is None else deadline - time.monotonic()
+            )
+    finally:
+        for future in futures:
+            future.cancel()
+
+
+def _result(future: concurrent.futures.Future[_T], timeout: float | None) -> _T:
+    try:
+        return future.result(timeout)
+    finally:
+        future.cancel()
+        del future  # an exception would keep it, and it keeps the exception
+
+
+class ThreadPoolExecutor(_MapsOneSnapshot, concurrent.futures.ThreadPoolExecutor):
+    """A `concurrent.futures.ThreadPoolExecutor` whose calls belong to who submitted them.
+
+    A drop-in: the same arguments, errors and behaviour at shutdown and exit. In addition
+
+    * every submitted call runs in a private copy of its submitter's context, and keeps the
+      run that was current there alive until it is done;
+    * `map` takes one snapshot when it is called, and `buffersize=` works on every Python;
+    * a callback added to a future runs once, in the context of whoever added it;
+    * workers start in an empty context, and so does `initializer`: a pool outlives the
+      request that happened to start its threads.
+
+    Args:
+        max_workers: As in the standard library; and so are the others.
+        thread_name_prefix: For the names of the threads.
+        initializer: Called at the start of each worker.
+        initargs: Its arguments.
+
+    Mirrors `concurrent.futures.ThreadPoolExecutor`. Safe to use from any thread.
+    """
+
+    def submit(
+        self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs
+    ) -> concurrent.futures.Future[_T]:
+        """Schedule ``fn(*args, **kwargs)``, in a copy of the current context.
+
+        Args:
+            fn: The function to call.
+            *args: Its positional arguments.
+            **kwargs: Its keyword arguments; any name will do, ``fn`` and ``self`` too.
+
+        Returns:
+            A future for the result.
+
+        Raises:
+            RuntimeError: The pool, or the interpreter, was shut down.
+            concurrent.futures.BrokenExecutor: An initializer failed.
+        """
+        # In an empty context, because a worker that is started now may inherit this one:
+        # on free-threaded builds, and where somebody patched Thread.start().
+        return _adopt(Context().run(super().submit, _crossing_of(fn), *args, **kwargs))
+
+
+class _WrappedExecutor(Executor):
+    """Hands everything to another executor."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        return _adopt(self._executor.submit(_crossing_of(fn), *args, **kwargs))
+
+    def shutdown(self, *args: Any, **kwargs: Any) -> None:
+        self._executor.shutdown(*args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._executor, name)
+
+    def __repr__(self) -> str:
+        return f"<ctxtrace.wrap_executor({self._executor!r})>"
+
+
+class _CarryingExecutor(_MapsOneSnapshot, _WrappedExecutor):
+    pass
+
+
+def wrap_executor(executor: Executor) -> Executor:
+    """Make an executor that somebody else built carry the context.
+
+    Args:
+        executor: A `concurrent.futures.Executor` that runs its calls in threads of this
+            process: a subclass of the standard one, a framework's, or one of your own.
+
+    Returns:
+        An executor with the same calls (`submit`, `map`, `shutdown`, ``with``) that hands the
+        work on to the given one, and any other attribute from it. `submit`, `map` and
+        callbacks behave as they do on `ctxtrace.ThreadPoolExecutor`. How and in which context
+        threads are started stays the affair of the given executor.
+
+    Raises:
+        TypeError: It is not an executor, or it runs its calls in other processes or
+            interpreters, where a context cannot go.
+
+    Safe to call from any thread.
+    """
+    if not isinstance(executor, Executor):
+        raise TypeError(
+            f"wrap_executor() takes a concurrent.futures.Executor, and {executor!r} is not "
+            "one. Wrap a single function with ctxtrace.wrap() instead."
+        )
+    refuse_other_processes("wrap_executor", executor)
+    if isinstance(executor, _MapsOneSnapshot):
+        return executor  # it carries already
+    return _CarryingExecutor(executor)
+
+
+# Executors whose work is pickled: a context cannot be, and the error would come from inside.
+_ELSEWHERE = (
+    ("concurrent.futures.process", "ProcessPoolExecutor"),
+    ("concurrent.futures.interpreter", "InterpreterPoolExecutor"),
+)
+
+
+def refuse_other_processes(who: str, executor: object) -> None:
+    """Raise TypeError if `executor` runs its calls in other processes or interpreters."""
+    for module, name in _ELSEWHERE:
+        kind = getattr(sys.modules.get(module), name, None)
+        if kind is not None and isinstance(executor, kind):
+            raise TypeError(
+                f"{who}() cannot carry a context into {executor!r}: a context cannot leave its "
+                "interpreter. Submit to it directly; its runs will be traces of their own. "
+                "Process pools that carry a trace are planned."
+            )
+
+
+ThreadPoolExecutor.__module__ = wrap_executor.__module__ = "ctxtrace"

@@ -1,0 +1,192 @@
+"""What a tracing vendor needs beside plain context variables, and who is asked for it.
+
+A copied context carries every vendor's variables. Three things it cannot do, and a carrier
+does: keep a parent run alive that the vendor's variable holds only weakly (`pin`), say that
+no run is current without losing the rest of the vendor's settings (`clear`), and name the
+variables that are the vendor's own (`variables`).
+
+The built-in carriers are made when their library turns up in ``sys.modules``, and not
+before: a library that was never imported has no run to lose, and importing one takes up to
+a second. Nothing in this file knows a vendor beyond the name of the module to look for.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol
+
+from .._errors import guard
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from contextvars import ContextVar
+
+__all__ = ["Carrier", "register_carrier"]
+
+
+class Carrier(Protocol):
+    """What ctxtrace asks of one tracing library.
+
+    Write one for a tracer of your own and hand it to `register_carrier`. Subclassing is
+    optional; who subclasses inherits a `pin` and a `variables` that do nothing, and is not
+    asked for what it inherits.
+
+    A method that raises is logged once and taken for one that returned None: the work that
+    crosses goes on. Every method may be called from any thread, at any time, several at once.
+    """
+
+    __module__ = "ctxtrace"
+
+    name: str
+    """The library, as it is called in logs and reports."""
+
+    def pin(self) -> object | None:
+        """Return what must stay alive for children of the current run, or None.
+
+        Called in the sender's context and thread, at every crossing: keep it fast. What it
+        returns is held by the work that crosses (a work item, a thread's frame, a task until
+        it is done) and dropped with it. None means that no run is current, or that the
+        context itself holds it strongly.
+        """
+        return None
+
+    def clear(self) -> None:
+        """Make no run current, in the context that is current.
+
+        Called in a private copy of the context, from which `detached` takes the values of
+        `variables`. Set variables, never reset them. What is not the current run itself
+        (project, client, tags, baggage, whether tracing is on) stays.
+        """
+        ...
+
+    def variables(self) -> Iterable[ContextVar[Any]]:
+        """Return the context variables that are the library's own.
+
+        Each needs a default, which stands for "nothing": it is what `Snapshot.attach` sets
+        where the snapshot has no value.
+        """
+        return ()
+
+
+# For each library: the module whose presence shows that a run may be current, and ours.
+_BUILT_IN = (
+    ("langsmith._internal._context", "langsmith"),
+    ("langchain_core.runnables.config", "langchain"),
+    ("opentelemetry.trace", "otel"),
+)
+
+_lock = threading.Lock()
+# Replaced, never changed: readers take no lock.
+_waiting: tuple[tuple[str, str], ...] = _BUILT_IN
+_active: tuple[Carrier, ...] = ()
+_pinning: tuple[tuple[str, Callable[[], object]], ...] = ()
+
+
+def take_pins() -> tuple[object, ...] | None:
+    """Ask every carrier for its pin; None, and nothing allocated, where there is none."""
+    if _waiting:
+        _look_for_libraries()
+    pins = None
+    for name, pin in _pinning:
+        held = guard(name, pin)
+        if held is not None:
+            pins = (held,) if pins is None else (*pins, held)
+    return pins
+
+
+def active() -> tuple[Carrier, ...]:
+    """Return the carriers whose library is loaded, and the registered ones."""
+    if _waiting:
+        _look_for_libraries()
+    return _active
+
+
+def register_carrier(carrier: Carrier) -> Callable[[], None]:
+    """Have ctxtrace carry one more tracing library.
+
+    It is asked from now on, at every crossing, for as long as it is registered; it may be
+    registered before or after the built-in ones are found.
+
+    Args:
+        carrier: An object with `name`, `pin`, `clear` and `variables`, see `Carrier`.
+
+    Returns:
+        A function that takes the carrier off again. Calling it twice does nothing.
+
+    Raises:
+        TypeError: The object lacks one of them, or was given as a class.
+
+    Safe to call from any thread; crossings under way keep the carriers they began with.
+    """
+    missing = [
+        method
+        for method in ("pin", "clear", "variables")
+        if not callable(getattr(carrier, method, None))
+    ]
+    if not isinstance(getattr(carrier, "name", None), str):
+        missing.insert(0, "name")
+    if missing or isinstance(carrier, type):
+        why = "is a class" if isinstance(carrier, type) else f"has no {', '.join(missing)}"
+        raise TypeError(
+            f"register_carrier() takes a carrier, and {carrier!r} {why}. Pass an instance of "
+            "a class with a name (str) and the methods pin(), clear() and variables(); "
+            "subclassing ctxtrace.Carrier provides pin() and variables()."
+        )
+    _activate(carrier)
+    done = False
+
+    def undo() -> None:
+        nonlocal done
+        with _lock:
+            if done:
+                return
+            done = True
+            kept = list(_active)
+            # By identity, and only once: the same object may have been registered twice.
+            del kept[max(i for i, other in enumerate(kept) if other is carrier)]
+            _replace(kept)
+
+    return undo
+
+
+def _activate(carrier: Carrier) -> None:
+    with _lock:
+        _replace([*_active, carrier])
+
+
+def _replace(carriers: list[Carrier]) -> None:
+    global _active, _pinning
+    _active = tuple(carriers)
+    _pinning = tuple(
+        (carrier.name, carrier.pin)
+        for carrier in carriers
+        if getattr(type(carrier), "pin", None) is not Carrier.pin
+    )
+
+
+def _look_for_libraries() -> None:
+    global _waiting
+    modules = sys.modules
+    for library, ours in _waiting:
+        if library not in modules or _is_importing(modules[library]):
+            continue
+        with _lock:
+            if (library, ours) not in _waiting:
+                continue  # another thread was faster
+            _waiting = tuple(entry for entry in _waiting if entry[0] != library)
+        # Outside the lock: this imports a module of ours, and imports take locks too.
+        carrier = guard(ours, _make, ours)
+        if carrier is not None:
+            _activate(carrier)
+
+
+def _is_importing(module: object) -> bool:
+    # importlib's own mark. While it is set the module may lack what its carrier looks for.
+    return bool(getattr(getattr(module, "__spec__", None), "_initializing", False))
+
+
+def _make(ours: str) -> Carrier:
+    carrier: Carrier = import_module(f"{__name__}.{ours}").make()
+    return carrier

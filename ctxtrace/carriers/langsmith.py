@@ -1,0 +1,120 @@
+"""LangSmith: pins the current `RunTree`.
+
+LangSmith up to 0.7.29 keeps the current run itself in a context variable; from 0.7.30 on it
+keeps a weak reference there, because contexts outlive requests (timers, connection pools,
+finished tasks) and took every run with them (langsmith-sdk issue 2689). So a thread or task
+that outlives its parent finds the reference dead and starts a trace of its own. The pin is
+the missing strong reference, held by the work that crossed and by nothing else.
+
+A run appends each child it gets to its `child_runs`. A task that outlives its request would
+so collect, through its pin, every run it ever starts. A run that is pinned therefore gets a
+list that takes no more children once the run has ended.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from . import Carrier
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+_CONTEXT = "langsmith._internal._context"
+_RUN_TREES = "langsmith.run_trees"
+
+
+class _ChildrenOfARunningParent(list[Any]):
+    """A `child_runs` that stays as it is when the run it belongs to has ended.
+
+    It asks the child for its parent: a reference of its own to the run would be a cycle, and
+    `RunTree` takes no weak reference in every version.
+    """
+
+    __slots__ = ()
+
+    def append(self, run: Any) -> None:
+        parent = getattr(run, "parent_run", None)
+        if getattr(parent, "end_time", None) is None:
+            super().append(run)
+
+
+class _LangSmith(Carrier):
+    name = "langsmith"
+
+    def __init__(self, parent: ContextVar[Any], weak: bool) -> None:
+        self._parent = parent
+        self._get: Callable[[], Any] = parent.get
+        self._weak = weak
+        self._variables: tuple[ContextVar[Any], ...] = ()
+
+    def pin(self) -> object | None:
+        run = self._get()
+        if run is None:
+            return None
+        if self._weak:
+            run = run()
+            if run is None:
+                return None
+        fields = vars(run)
+        children = fields["child_runs"]
+        if type(children) is list:
+            # Past RunTree's own __setattr__, which validates. Whoever appends to the old
+            # list while this runs is another thread that has had the run without any
+            # crossing of ours; what it appended until now comes along.
+            fields["child_runs"] = _ChildrenOfARunningParent(children)
+        return run
+
+    def clear(self) -> None:
+        run = self._get()
+        if run is not None and self._weak:
+            run = run()
+        if run is None:
+            self._parent.set(None)
+            return
+        context: Any = sys.modules[_CONTEXT]
+        tracing_is_enabled = sys.modules["langsmith.utils"].tracing_is_enabled
+        enabled = tracing_is_enabled()
+        self._parent.set(None)
+        # Some settings reach a child through its parent alone: that tracing is on, and the
+        # client that the parent was given. They are not the parent, so they stay.
+        if tracing_is_enabled() != enabled:
+            context._TRACING_ENABLED.set(enabled)
+        client = getattr(run, "ls_client", None)
+        if client is not None and context._CLIENT.get() is None:
+            context._CLIENT.set(client)
+
+    def variables(self) -> Iterable[ContextVar[Any]]:
+        # Some of them are in run_trees, which may be imported after us: remember none
+        # before it is there.
+        if self._variables:
+            return self._variables
+        modules = [sys.modules[name] for name in (_CONTEXT, _RUN_TREES) if name in sys.modules]
+        found = {
+            value: None
+            for module in modules
+            for value in vars(module).values()
+            if isinstance(value, ContextVar)
+        }
+        if len(modules) == 2:
+            self._variables = tuple(found)
+        return tuple(found)
+
+
+def make() -> Carrier:
+    """Return the carrier for the LangSmith that is loaded.
+
+    Raises:
+        LookupError: The loaded version keeps its run where none before it did.
+    """
+    context = sys.modules[_CONTEXT]
+    for name, weak in (("_PARENT_RUN_TREE_REF", True), ("_PARENT_RUN_TREE", False)):
+        parent = getattr(context, name, None)
+        if isinstance(parent, ContextVar):
+            return _LangSmith(parent, weak)
+    raise LookupError(
+        f"{_CONTEXT} has neither _PARENT_RUN_TREE_REF nor _PARENT_RUN_TREE: this version of "
+        "langsmith is newer than this version of ctxtrace; please update ctxtrace"
+    )
