@@ -50,6 +50,15 @@ def _variables_of_the_thread() -> Iterable[ContextVar[Any]]:
             yield variable
 
 
+def _settle(context: Context, *, here: bool) -> Context:
+    """Make a copied context true of this thread, or of one that runs nothing yet."""
+    for variable in _variables_of_the_thread():
+        value = variable.get(None) if here else None
+        if context.get(variable) != value:
+            context.run(variable.set, value)
+    return context
+
+
 class Crossing(partial[_T]):
     """A function with the context of one crossing, to be called once.
 
@@ -63,12 +72,11 @@ class Crossing(partial[_T]):
 
 def cross(function: Callable[..., _T]) -> Crossing[_T]:
     """Capture the current context for one call of `function`, in another thread."""
-    context = copy_context()
-    for variable in _variables_of_the_thread():
-        if context.get(variable) is not None:
-            context.run(variable.set, None)
-    crossing = Crossing(context.run, function)
-    pins = take_pins()
+    return _crossing(copy_context(), take_pins(), function)
+
+
+def _crossing(context: Context, pins: object, function: Callable[..., _T]) -> Crossing[_T]:
+    crossing = Crossing(_settle(context, here=False).run, function)
     if pins is not None:
         crossing.pins = pins
     return crossing
@@ -239,7 +247,7 @@ class Snapshot:
             raise TypeError(
                 f"Snapshot.drive() takes an awaitable, and {awaitable!r} cannot be awaited: {hint}."
             )
-        return drive_awaitable(self._copy(), awaitable, self._pins)
+        return drive_awaitable(_settle(self._context.copy(), here=True), awaitable, self._pins)
 
     def attach(self) -> AbstractContextManager[None]:
         """Overlay the captured context on the current one, for a block.
@@ -260,19 +268,7 @@ class Snapshot:
 
     def bind(self, function: Callable[..., _T]) -> Crossing[_T]:
         """Give `function` a copy of this snapshot for one call, in another thread."""
-        context = self._copy()
-        crossing = Crossing(context.run, function)
-        if self._pins is not None:
-            crossing.pins = self._pins
-        return crossing
-
-    def _copy(self) -> Context:
-        context = self._context.copy()
-        for variable in _variables_of_the_thread():
-            here = variable.get(None)
-            if context.get(variable) != here:
-                context.run(variable.set, here)
-        return context
+        return _crossing(self._context.copy(), self._pins, function)
 
     def _call(
         self,
@@ -281,7 +277,7 @@ class Snapshot:
         args: Any,
         kwargs: Any,
     ) -> Any:
-        context = self._copy()
+        context = _settle(self._context.copy(), here=True)
         result = context.run(function, *args, **kwargs)
         return result if driver is None else driver(context, result, self._pins)
 

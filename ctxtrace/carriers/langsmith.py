@@ -14,6 +14,7 @@ list that takes no more children once the run has ended.
 from __future__ import annotations
 
 import sys
+import weakref
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -27,18 +28,25 @@ _RUN_TREES = "langsmith.run_trees"
 
 
 class _ChildrenOfARunningParent(list[Any]):
-    """A `child_runs` that stays as it is when the run it belongs to has ended.
+    """A `child_runs` that takes no more children once the run it belongs to has ended."""
 
-    It asks the child for its parent: a reference of its own to the run would be a cycle, and
-    `RunTree` takes no weak reference in every version.
-    """
+    __slots__ = ("_parent",)
 
-    __slots__ = ()
+    def __init__(self, parent: Any, children: list[Any]) -> None:
+        super().__init__(children)
+        self._parent: Callable[[], Any]
+        try:
+            self._parent = weakref.ref(parent)
+        except TypeError:
+            # LangSmith's RunTree on pydantic 1. A cycle, and better than a list without end.
+            self._parent = lambda: parent
 
     def append(self, run: Any) -> None:
-        parent = getattr(run, "parent_run", None)
-        if getattr(parent, "end_time", None) is None:
+        if getattr(self._parent(), "end_time", None) is None:
             super().append(run)
+
+    def __reduce__(self) -> Any:
+        return list, (list(self),)  # a copy is nobody's list, and weak references do not pickle
 
 
 class _LangSmith(Carrier):
@@ -64,7 +72,7 @@ class _LangSmith(Carrier):
             # Past RunTree's own __setattr__, which validates. Whoever appends to the old
             # list while this runs is another thread that has had the run without any
             # crossing of ours; what it appended until now comes along.
-            fields["child_runs"] = _ChildrenOfARunningParent(children)
+            fields["child_runs"] = _ChildrenOfARunningParent(run, children)
         return run
 
     def clear(self) -> None:

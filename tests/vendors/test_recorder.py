@@ -1,0 +1,239 @@
+"""Recording LangSmith in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import importlib
+import threading
+import uuid
+import warnings
+import weakref
+from datetime import datetime, timezone
+from typing import Any
+
+import langsmith
+import pytest
+from langsmith import run_trees, traceable
+
+from ctxtrace.testing import record_langsmith
+
+
+@traceable
+def inner() -> None:
+    pass
+
+
+@traceable
+def outer() -> None:
+    inner()
+
+
+@traceable
+async def async_inner() -> None:
+    pass
+
+
+@traceable
+async def async_outer() -> None:
+    await async_inner()
+
+
+def in_a_raw_thread(function: Any) -> None:
+    thread = threading.Thread(target=function, name="raw")
+    thread.start()
+    thread.join()
+
+
+def test_nested_calls_are_recorded_as_a_tree() -> None:
+    with record_langsmith() as recording:
+        outer()
+    assert recording.forest().shape == [("outer", [("inner", [])])]
+
+
+def test_nested_coroutines_are_recorded_as_a_tree() -> None:
+    with record_langsmith() as recording:
+        asyncio.run(async_outer())
+    assert recording.forest().shape == [("async_outer", [("async_inner", [])])]
+
+
+def test_a_run_in_a_raw_thread_is_recorded_with_the_name_of_the_thread() -> None:
+    with record_langsmith() as recording:
+        in_a_raw_thread(outer)
+    (root,) = recording.forest().roots
+    assert (root.name, root.thread, root.task) == ("outer", "raw", None)
+
+
+def test_runs_from_many_threads_at_once_are_all_recorded() -> None:
+    with record_langsmith() as recording:
+        threads = [threading.Thread(target=outer) for _ in range(20)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert recording.forest().shape == [("outer", [("inner", [])])] * 20
+
+
+def test_a_run_of_a_coroutine_function_says_which_task_and_thread_called_it() -> None:
+    async def main() -> None:
+        await asyncio.create_task(async_outer(), name="mine")
+
+    with record_langsmith() as recording:
+        asyncio.run(main())
+    (root,) = recording.forest().roots
+    assert (root.thread, root.task) == (threading.current_thread().name, "mine")
+
+
+def test_an_async_with_trace_block_says_which_task_opened_it() -> None:
+    async def main() -> None:
+        async with langsmith.trace("block"):
+            pass
+
+    with record_langsmith() as recording:
+        asyncio.run(main())
+    (root,) = recording.forest().roots
+    assert root.task is not None
+    assert root.thread == threading.current_thread().name
+
+
+def test_a_run_that_failed_is_recorded_as_ended_with_an_error() -> None:
+    @traceable
+    def failing() -> None:
+        raise KeyError("x")
+
+    with record_langsmith() as recording, pytest.raises(KeyError):
+        failing()
+    (root,) = recording.forest().roots
+    assert (root.ended, root.error) == (True, True)
+
+
+def test_a_run_that_is_still_open_is_not_ended_until_it_ends() -> None:
+    with record_langsmith() as recording:
+        with langsmith.trace("open"):
+            assert not recording.forest().roots[0].ended
+        assert recording.forest().roots[0].ended
+
+
+def test_a_run_that_ends_after_the_recording_is_still_followed() -> None:
+    block = langsmith.trace("late")
+    with record_langsmith() as recording:
+        block.__enter__()
+    assert not recording.forest().roots[0].ended
+    block.__exit__(None, None, None)
+    assert recording.forest().roots[0].ended
+
+
+def test_a_child_posted_before_its_parent_is_judged_at_the_end() -> None:
+    with record_langsmith() as recording:
+        parent = run_trees.RunTree(name="parent")
+        child = parent.create_child("child")
+        child.post()
+        assert [node.name for node in recording.forest().orphans] == ["child"]
+        parent.post()
+    assert recording.forest().shape == [("parent", [("child", [])])]
+    assert recording.forest().orphans == []
+
+
+def test_a_run_posted_twice_is_one_run() -> None:
+    with record_langsmith() as recording:
+        run = run_trees.RunTree(name="once")
+        run.post()
+        run.post()
+    assert len(recording.forest().nodes) == 1
+
+
+def test_a_time_without_a_zone_is_utc_as_langsmith_has_it() -> None:
+    with record_langsmith() as recording:
+        noon = datetime(2026, 1, 1, 12)
+        recording.client.create_run("naive", {}, "chain", start_time=noon)
+        aware = noon.replace(tzinfo=timezone.utc)
+        recording.client.create_run("aware", {}, "chain", start_time=aware)
+    first, second = recording.forest().nodes
+    assert first.start == second.start
+
+
+def test_langchain_runs_are_recorded_with_the_others() -> None:
+    from langchain_core.runnables import RunnableLambda
+
+    @traceable
+    def outside() -> None:
+        RunnableLambda(lambda _: inner()).with_config(run_name="chain").invoke(1)
+
+    with record_langsmith() as recording:
+        outside()
+    assert recording.forest().shape == [("outside", [("chain", [("inner", [])])])]
+
+
+def test_a_langchain_run_whose_input_is_a_stream_starts_before_its_children() -> None:
+    from langchain_core.runnables import RunnableGenerator
+
+    def doubled(numbers: Any) -> Any:
+        for number in numbers:
+            inner()
+            yield number * 2
+
+    stream = RunnableGenerator(doubled).with_config(run_name="doubled")
+    with record_langsmith() as recording:
+        assert list(stream.transform(iter([1, 2]))) == [2, 4]
+    forest = recording.forest()
+    assert forest.shape == [("doubled", [("inner", []), ("inner", [])])]
+    assert forest.roots[0].ended
+
+
+def test_langgraph_runs_are_recorded_with_the_others() -> None:
+    with warnings.catch_warnings(record=True):
+        warnings.simplefilter("always")  # LangGraph warns of LangChain's defaults, on 3.9
+        graph_module = importlib.import_module("langgraph.graph")
+    graph = graph_module.StateGraph(dict)
+    graph.add_node("node", lambda _: inner() or {})
+    graph.add_edge(graph_module.START, "node")
+    compiled = graph.compile()
+    with record_langsmith() as recording:
+        compiled.invoke({"x": 1})
+    assert recording.forest().shape == [("LangGraph", [("node", [("inner", [])])])]
+
+
+def test_a_second_recording_at_the_same_time_is_refused() -> None:
+    with record_langsmith() as recording:
+        with pytest.raises(RuntimeError, match="active already"), record_langsmith():
+            pass
+        outer()
+    assert len(recording.forest().roots) == 1
+
+
+def test_after_one_recording_comes_another() -> None:
+    with record_langsmith() as first:
+        outer()
+    with record_langsmith() as second:
+        inner()
+    assert first.forest().shape == [("outer", [("inner", [])])]
+    assert second.forest().shape == [("inner", [])]
+
+
+def test_the_recording_client_sends_nothing_whatever_it_is_asked() -> None:
+    with record_langsmith() as recording:
+        with pytest.raises(RuntimeError, match="sends nothing"):
+            recording.client.session.get("http://localhost/info")
+        recording.client.flush()
+
+
+def test_the_recording_client_starts_no_thread() -> None:
+    before = set(threading.enumerate())
+    with record_langsmith():
+        outer()
+        assert set(threading.enumerate()) == before
+
+
+def test_a_run_that_is_ended_but_was_never_posted_is_not_recorded() -> None:
+    with record_langsmith() as recording:
+        recording.client.update_run(uuid.uuid4(), end_time=None)
+    assert recording.forest().nodes == []
+
+
+def test_a_recording_that_is_dropped_is_freed() -> None:
+    with record_langsmith() as recording:
+        outer()
+    client = weakref.ref(recording.client)
+    del recording
+    gc.collect()
+    assert client() is None
