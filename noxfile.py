@@ -1,0 +1,318 @@
+"""The tests, as they run on every machine: ``nox`` for the fast tier, ``nox -l`` for all.
+
+The cells of the matrix are CPython 3.9 to 3.13 times three sets of dependencies:
+
+* bare: the package alone. It must work with no vendor installed.
+* lowest: the oldest versions that pyproject.toml admits, of direct dependencies.
+* latest: the newest that this Python installs.
+
+What goes after ``--`` goes to pytest: ``nox -s "tests-3.12(latest)" -- -k pool``.
+
+Interpreters: what lies on PATH or under ``~/.pyenv`` is used as it is; uv downloads what is
+missing, where it can. One that cannot be had fails the run, and so does a session that did not
+run to its end: the last session, ``summary``, looks for the counts of each.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.5.1"
+
+PYTHONS = ["3.9", "3.10", "3.11", "3.12", "3.13"]
+NEWEST = PYTHONS[-1]
+DEPENDENCIES = ["bare", "lowest", "latest"]
+
+# The last LangSmith that holds the parent run strongly in the context, and the first that
+# holds it weakly.
+LANGSMITHS = ["0.7.29", "0.7.30"]
+LANGSMITH_PYTHON = "3.12"
+
+# CPython's own tests, by the Python whose tests they are and the file that they lie in.
+CPYTHON = {
+    ("thread_pools", "3.9"): "test_concurrent_futures.py",
+    ("thread_pools", "3.10"): "test_concurrent_futures.py",
+    ("thread_pools", "3.13"): "test_concurrent_futures/test_thread_pool.py",
+    ("task_groups", "3.11"): "test_asyncio/test_taskgroups.py",
+    ("task_groups", "3.12"): "test_asyncio/test_taskgroups.py",
+    ("task_groups", "3.13"): "test_asyncio/test_taskgroups.py",
+}
+
+ROOT = Path(__file__).parent
+RESULTS = ROOT / ".nox" / "results"
+SUMMARY = RESULTS / "summary.txt"
+
+
+def _put_pyenv_first() -> None:
+    """Let nox and uv find the interpreters that pyenv installed.
+
+    pyenv's own shims lie on PATH under the same names and fail for each version that is not
+    switched on.
+    """
+    folders = [
+        str(folder)
+        for version in PYTHONS
+        for folder in sorted(
+            Path.home().glob(f".pyenv/versions/{version}.*/bin"),
+            key=lambda folder: [int(n) for n in folder.parent.name.split(".") if n.isdigit()],
+            reverse=True,
+        )
+    ]
+    os.environ["PATH"] = os.pathsep.join([*folders, os.environ.get("PATH", os.defpath)])
+
+
+def _has_cpython_tests(python: str, file: str) -> bool:
+    """Whether the interpreter brings CPython's own tests; those that uv downloads do not."""
+    found = shutil.which(f"python{python}")
+    if found is None:
+        return False
+    library = Path(found).resolve().parent.parent / "lib" / f"python{python}"
+    return (library / "test" / file).exists()
+
+
+_put_pyenv_first()
+
+# On CI, all of them: there, an interpreter without them is a mistake to hear about.
+RUNNABLE_CPYTHON = [
+    (what, python)
+    for (what, python), file in CPYTHON.items()
+    if os.environ.get("CI") or _has_cpython_tests(python, file)
+]
+
+MATRIX = [f"tests-{python}({deps})" for python in PYTHONS for deps in DEPENDENCIES]
+COUNTED = [
+    *MATRIX,
+    *(f"langsmith({version})" for version in LANGSMITHS),
+    *(f"cpython({what}-{python})" for what, python in RUNNABLE_CPYTHON),
+]
+
+nox.options.default_venv_backend = "uv"
+nox.options.error_on_missing_interpreters = True
+nox.options.error_on_external_run = True
+# The fast tier, cheapest first.
+nox.options.sessions = [
+    "clean",
+    "lint",
+    "types",
+    "docs",
+    "package",
+    *COUNTED,
+    "coverage",
+    "summary",
+]
+
+
+def _slug(name: str) -> str:
+    return name.replace("(", "-").replace(")", "")
+
+
+def _counts(name: str) -> Path:
+    return RESULTS / "counts" / f"{_slug(name)}.json"
+
+
+def _coverage_data(name: str) -> Path:
+    # "coverage combine" looks in a folder for files that begin with .coverage.
+    return RESULTS / "coverage" / f".coverage.{_slug(name)}"
+
+
+def _must_be(session: nox.Session, python: str) -> None:
+    """Fail unless the session has the interpreter that its name promises."""
+    version = tuple(map(int, python.split(".")))
+    session.run(
+        "python",
+        "-c",
+        f"import sys; assert sys.version_info[:2] == {version}, sys.version",
+        silent=True,
+    )
+
+
+def _install(session: nox.Session, *arguments: str) -> None:
+    # Editable, so that coverage names the files of the checkout and what runs is what was last
+    # written. Whether the built package is whole is the business of the session "package".
+    session.install("--editable", *arguments)
+
+
+def _count(name: str) -> dict[str, str]:
+    """Make room for the counts of a session; return the variable that says where."""
+    path = _counts(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    return {"CTXTRACE_COUNTS": str(path)}
+
+
+def _pytest(session: nox.Session, name: str, *where: str) -> None:
+    data = _coverage_data(name)
+    data.parent.mkdir(parents=True, exist_ok=True)
+    for old in data.parent.glob(f"{data.name}.*"):
+        old.unlink()
+    session.run(
+        "coverage",
+        "run",
+        "-m",
+        "pytest",
+        *where,
+        *session.posargs,
+        env={**_count(name), "COVERAGE_FILE": str(data)},
+    )
+
+
+@nox.session(python=False)
+def clean(session: nox.Session) -> None:
+    """Forget the results of earlier runs."""
+    shutil.rmtree(RESULTS, ignore_errors=True)
+
+
+@nox.session(python=NEWEST)
+def lint(session: nox.Session) -> None:
+    """Check style and the directions of import."""
+    session.install("--group", "lint")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session(python=NEWEST)
+def types(session: nox.Session) -> None:
+    """Check the types from inside and from outside."""
+    _install(session, ".[all]", "--group", "integration", "--group", "types")
+    for python in (PYTHONS[0], NEWEST):
+        session.run("pyright", "--pythonversion", python)
+        session.run("mypy", "--python-version", python)
+    session.run("pyright", "--verifytypes", "ctxtrace", "--ignoreexternal")
+
+
+@nox.session(python=NEWEST)
+def docs(session: nox.Session) -> None:
+    """Build the documentation; a warning is an error."""
+    _install(session, ".[all]", "--group", "docs")
+    session.run("sphinx-build", "-W", "--keep-going", "-q", "-b", "html", "docs", "docs/_build")
+
+
+@nox.session(python=NEWEST)
+def package(session: nox.Session) -> None:
+    """Build the package, compare it with the checkout, and run the demo from it."""
+    built = Path(session.create_tmp()).resolve() / "dist"
+    shutil.rmtree(built, ignore_errors=True)
+    # The wheel from the source distribution, so both are shown to be whole.
+    session.run("uv", "build", "--quiet", "--out-dir", str(built))
+    (wheel,) = built.glob("*.whl")
+    session.install(f"ctxtrace[cli] @ {wheel.as_uri()}")
+    listing = session.run("python", "-m", "zipfile", "--list", str(wheel), silent=True)
+    packed = {line.split()[0] for line in str(listing).splitlines() if line.strip()}
+    source = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "ctxtrace").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    if missing := source - packed:
+        session.error(f"the wheel lacks {', '.join(sorted(missing))}")
+    with session.chdir(built):  # where the checkout cannot be imported
+        session.run("ctxtrace", "demo")
+
+
+@nox.session(python=PYTHONS)
+@nox.parametrize("deps", [nox.param(deps, id=deps) for deps in DEPENDENCIES])
+def tests(session: nox.Session, deps: str) -> None:
+    """Run the tests in one cell of the matrix."""
+    assert isinstance(session.python, str)
+    _must_be(session, session.python)
+    if deps == "bare":
+        _install(session, ".", "--group", "test")
+        where = ["tests/core"]
+    else:
+        resolution = "lowest-direct" if deps == "lowest" else "highest"
+        _install(session, ".[all]", "--group", "integration", "--resolution", resolution)
+        where = ["tests"]
+    _pytest(session, f"tests-{session.python}({deps})", *where)
+
+
+@nox.session(python=LANGSMITH_PYTHON)
+@nox.parametrize("version", [nox.param(version, id=version) for version in LANGSMITHS])
+def langsmith(session: nox.Session, version: str) -> None:
+    """Run the vendors' tests on the LangSmiths to either side of a change."""
+    _must_be(session, LANGSMITH_PYTHON)
+    _install(session, ".[all]", "--group", "integration", f"langsmith=={version}")
+    _pytest(session, f"langsmith({version})", "tests/vendors")
+
+
+@nox.session
+@nox.parametrize(
+    ["what", "python"],
+    [nox.param(what, python, id=f"{what}-{python}") for what, python in CPYTHON],
+)
+def cpython(session: nox.Session, what: str) -> None:
+    """Run CPython's own tests of a class with ours in its place."""
+    assert isinstance(session.python, str)
+    _must_be(session, session.python)
+    _install(session, ".")
+    session.run(
+        "python",
+        f"tests/cpython/run_{what}.py",
+        *session.posargs,
+        env=_count(f"cpython({what}-{session.python})"),
+    )
+
+
+@nox.session(python=NEWEST)
+def coverage(session: nox.Session) -> None:
+    """Judge the coverage of the whole matrix at once."""
+    session.install("coverage[toml]")
+    for name in MATRIX:
+        data = _coverage_data(name)
+        if not list(data.parent.glob(f"{data.name}.*")):
+            session.error(f"{name} left no coverage data: run it first")
+    env = {"COVERAGE_FILE": str(RESULTS / ".coverage")}
+    session.run("coverage", "combine", "--keep", "-q", str(RESULTS / "coverage"), env=env)
+    session.run("coverage", "html", "-q", "-d", str(RESULTS / "html"), "--fail-under=0", env=env)
+    session.run("coverage", "report", env=env)
+
+
+@nox.session(python=False)
+def summary(session: nox.Session) -> None:
+    """Add up the tests of all sessions; fail if one of them has no counts."""
+    passed = failed = 0
+    missing = []
+    for name in COUNTED:
+        try:
+            counts = json.loads(_counts(name).read_text())
+        except FileNotFoundError:
+            missing.append(name)
+            continue
+        passed += counts["passed"]
+        failed += counts["failed"]
+        print(f"{name:32} {counts['passed']:6} passed, {counts['failed']} failed")
+    for what, python in CPYTHON:
+        if (what, python) not in RUNNABLE_CPYTHON:
+            print(
+                f"cpython({what}-{python}) was not selected: python{python} was not found with "
+                "CPython's own tests beside it (pyenv's and python.org's have them)"
+            )
+    # A session without counts is a failure among the tests, too.
+    line = f"{passed} passed, {failed + len(missing)} failed"
+    SUMMARY.parent.mkdir(parents=True, exist_ok=True)
+    SUMMARY.write_text(line + "\n")
+    print(line, flush=True)
+    if missing:
+        session.error(f"no counts from {', '.join(missing)}")
+
+
+# What takes longer, or a quiet machine: by name only.
+
+
+@nox.session(python=NEWEST)
+def soak(session: nox.Session) -> None:
+    """Run long, and see that nothing grows."""
+    _install(session, ".[all]", "--group", "integration")
+    session.run("python", "benchmarks/soak.py", *session.posargs)
+
+
+@nox.session(python=["3.10", NEWEST])
+def bench(session: nox.Session) -> None:
+    """Measure what the boundaries cost, beside the peers'."""
+    _install(session, ".[all]", "--group", "integration", "--group", "bench")
+    for file in sorted((ROOT / "benchmarks").glob("bench_*.py")):
+        session.run("python", str(file), *session.posargs)

@@ -1,0 +1,173 @@
+"""Run CPython's own tests of a class with ours in the class's place.
+
+CPython installs its tests as the package ``test`` beside the standard library. They take the
+class under test from its module, so ours is put there before they are imported. Some of them
+start an interpreter of their own; the same is done there.
+
+What could make such a run say nothing is checked: that enough tests ran, that they made
+instances of ours, and that none of them quietly used the standard class.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import importlib
+import json
+import os
+import sys
+import time
+import unittest
+from pathlib import Path
+from typing import Any, Callable, NamedTuple
+
+
+class Place(NamedTuple):
+    """Where the standard library keeps the class under test."""
+
+    module: str
+    name: str
+
+
+class Counter:
+    """How many instances of the standard class were made, and how many of them are ours."""
+
+    def __init__(self, standard: type, subject: type) -> None:
+        self.ours = self.others = 0
+        init = standard.__init__
+
+        # On the standard class: ours calls it too.
+        @functools.wraps(init)
+        def counting(instance: object, *args: Any, **kwargs: Any) -> None:
+            if isinstance(instance, subject):
+                self.ours += 1
+            else:
+                self.others += 1
+            init(instance, *args, **kwargs)
+
+        standard.__init__ = counting  # type: ignore[misc]
+
+
+def run(
+    *,
+    name: str,
+    places: list[Place],
+    modules: list[str],
+    wanted: Callable[[type], bool],
+    at_least: int,
+) -> int:
+    """Run the wanted test classes of CPython's modules; return the exit status.
+
+    Args:
+        name: The class's name in ctxtrace.
+        places: All modules that the tests may take the class from.
+        modules: CPython's test modules.
+        wanted: Which of their test classes to run.
+        at_least: How many tests must have passed, skipped ones not counted.
+    """
+    parser = argparse.ArgumentParser()
+    parser.add_argument(
+        "--control",
+        action="store_true",
+        help="leave the standard class in place: what fails now is not ours",
+    )
+    parser.add_argument("-v", "--verbose", action="store_true", help="name each test")
+    options = parser.parse_args()
+
+    standard = getattr(importlib.import_module(places[0].module), places[0].name)
+    if options.control:
+        subject = standard
+    else:
+        subject = getattr(importlib.import_module("ctxtrace"), name)
+        assert subject is not standard, f"ctxtrace.{name} is the standard class itself"
+        _substitute(subject, places)
+        _substitute_in_children(name, places)
+    made = Counter(standard, subject)
+
+    classes = _load(modules, wanted)
+    loader = unittest.defaultTestLoader
+    suite = unittest.TestSuite(loader.loadTestsFromTestCase(each) for each in classes)
+
+    began = time.monotonic()
+    runner = unittest.TextTestRunner(sys.stdout, verbosity=2 if options.verbose else 1)
+    result = runner.run(suite)
+    took = time.monotonic() - began
+
+    failed = len(result.failures) + len(result.errors) + len(result.unexpectedSuccesses)
+    passed = result.testsRun - failed - len(result.skipped)
+    who = f"{subject.__module__}.{subject.__qualname__}"
+    print(f"\nCPython {sys.version.split()[0]}, its own tests with {who}:")
+    for each in classes:
+        count = loader.loadTestsFromTestCase(each).countTestCases()
+        print(f"  {each.__module__}.{each.__name__}: {count}")
+    for test, why in result.skipped:
+        print(f"  skipped by CPython: {test.id()}: {why}")
+    print(f"{passed} passed, {failed} failed in {took:.1f} s; {made.ours} instances made")
+
+    complaints = []
+    if passed < at_least:
+        complaints.append(f"only {passed} tests passed, at least {at_least} must")
+    # The tests that need an instance and make it in an interpreter of their own are few.
+    if made.ours < at_least - 10:
+        complaints.append(f"the tests made only {made.ours} instances of {who}")
+    if made.others:
+        complaints.append(f"{made.others} instances of {standard} were not of {who}")
+    for complaint in complaints:
+        print(f"ERROR: {complaint}")
+    _write_counts(passed, failed)
+    return 1 if failed or complaints else 0
+
+
+def _substitute(subject: type, places: list[Place]) -> None:
+    for place in places:
+        module = importlib.import_module(place.module)
+        assert hasattr(module, place.name), f"{place.module} has no {place.name}"
+        setattr(module, place.name, subject)
+
+
+def _substitute_in_children(name: str, places: list[Place]) -> None:
+    """Do the same in the interpreters that the tests start with ``-c``."""
+    from test.support import script_helper
+
+    here = str(Path(__file__).parent)
+    preamble = (
+        f"import sys; sys.path.insert(0, {here!r}); import _runner, ctxtrace; "
+        f"_runner._substitute(ctxtrace.{name}, "
+        f"[_runner.Place(*each) for each in {[tuple(each) for each in places]!r}]); "
+        "del sys.path[0]\n"
+    )
+    start = script_helper.run_python_until_end
+
+    def start_with_ours(*args: str, **variables: Any) -> Any:
+        arguments = list(args)
+        if "-c" in arguments:
+            code = arguments.index("-c") + 1
+            arguments[code] = preamble + arguments[code]
+        return start(*arguments, **variables)
+
+    script_helper.run_python_until_end = start_with_ours
+
+
+def _load(modules: list[str], wanted: Callable[[type], bool]) -> list[type[unittest.TestCase]]:
+    try:
+        support: Any = importlib.import_module("test.support")
+    except ImportError:
+        raise SystemExit(
+            f"{sys.executable} (CPython {sys.version.split()[0]}) has no package 'test', so "
+            "CPython's own tests cannot run. Interpreters built by pyenv or installed from "
+            "python.org have it; those that uv downloads have not."
+        ) from None
+    support.verbose = 0  # the tests would print how long each took
+    classes: dict[str, type[unittest.TestCase]] = {}
+    for module in map(importlib.import_module, modules):
+        for each in vars(module).values():
+            if isinstance(each, type) and issubclass(each, unittest.TestCase) and wanted(each):
+                classes[f"{each.__module__}.{each.__qualname__}"] = each
+    return list(classes.values())
+
+
+def _write_counts(passed: int, failed: int) -> None:
+    """Tell the noxfile's summary how many tests ran; tests/conftest.py does the same."""
+    path = os.environ.get("CTXTRACE_COUNTS")
+    if path:
+        Path(path).write_text(json.dumps({"passed": passed, "failed": failed}))

@@ -1,0 +1,238 @@
+"""What type checkers see. Never run: mypy and pyright read it, in the nox session "types".
+
+Each expected mistake carries the code that mypy gives it. Both checkers report an ignore that
+is not needed, so a mistake that stops being seen is seen here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import threading
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import AbstractContextManager
+from contextvars import ContextVar, copy_context
+from functools import partial
+from typing import TYPE_CHECKING, Any, Callable
+
+import ctxtrace
+
+if TYPE_CHECKING:
+    from typing_extensions import assert_type
+
+
+def plain(x: int, *, flag: bool = False) -> str:
+    return str(x) if flag else ""
+
+
+async def coroutine(x: int) -> str:
+    return str(x)
+
+
+def generator(x: int) -> Iterator[str]:
+    yield str(x)
+
+
+async def async_generator(x: int) -> AsyncIterator[str]:
+    yield str(x)
+
+
+class Service:
+    def method(self, x: int) -> str:
+        return str(x)
+
+    async def async_method(self, x: int) -> str:
+        return str(x)
+
+
+snapshot = ctxtrace.capture()
+assert_type(snapshot, ctxtrace.Snapshot)
+
+
+# A wrapped function keeps its parameters and what it returns.
+
+
+def wrap_keeps_a_function() -> None:
+    for wrap in (ctxtrace.wrap, snapshot.wrap):
+        assert_type(wrap(plain)(1, flag=True), str)
+        assert_type(wrap(Service().method)(1), str)
+        assert_type(wrap(partial(plain, flag=True))(1), str)
+        assert_type(wrap(generator)(1), Iterator[str])
+        assert_type(wrap(async_generator)(1), AsyncIterator[str])
+
+
+async def wrap_keeps_a_coroutine_function() -> None:
+    fits: Callable[[int], Coroutine[Any, Any, str]] = ctxtrace.wrap(coroutine)
+    assert_type(await fits(1), str)
+    assert_type(await ctxtrace.wrap(coroutine)(1), str)
+    assert_type(await snapshot.wrap(coroutine)(1), str)
+    assert_type(await snapshot.wrap(Service().async_method)(1), str)
+
+
+def wrap_keeps_the_parameters() -> None:
+    ctxtrace.wrap(plain)("1")  # type: ignore[arg-type]
+    ctxtrace.wrap(plain)(1, other=2)  # type: ignore[call-arg]
+    snapshot.wrap(plain)()  # type: ignore[call-arg]
+    snapshot.wrap(generator)(1, 2)  # type: ignore[call-arg]
+
+
+def wrap_takes_only_what_can_be_called() -> None:
+    ctxtrace.wrap(42)  # type: ignore[arg-type]
+    snapshot.wrap("name")  # type: ignore[arg-type]
+
+
+def a_wrapped_function_fits_where_the_function_does() -> None:
+    fits: Callable[[int], str] = ctxtrace.wrap(plain)
+    misfits: Callable[[str], str] = ctxtrace.wrap(plain)  # type: ignore[arg-type]
+    del fits, misfits
+
+
+@ctxtrace.wrap
+def decorated(x: int) -> str:
+    return str(x)
+
+
+assert_type(decorated(1), str)
+
+
+# Calling through a snapshot.
+
+
+async def run_returns_what_the_function_does() -> None:
+    assert_type(snapshot.run(plain, 1, flag=True), str)
+    assert_type(await snapshot.run(coroutine, 1), str)
+    assert_type(snapshot.run(generator, 1), Iterator[str])
+
+
+def run_checks_the_arguments() -> None:
+    snapshot.run(plain, "1")  # type: ignore[arg-type]
+    snapshot.run(plain)  # type: ignore[call-arg]
+
+
+async def drive_returns_a_coroutine() -> None:
+    driven: Coroutine[Any, Any, str] = snapshot.drive(coroutine(1))
+    assert_type(await driven, str)
+    assert_type(await snapshot.drive(coroutine(1)), str)
+    assert_type(await snapshot.drive(asyncio.sleep(0, result=1)), int)
+    await snapshot.drive(coroutine)  # type: ignore[arg-type]
+
+
+def attach_is_a_context_manager() -> None:
+    assert_type(snapshot.attach(), AbstractContextManager[None])
+    with snapshot.attach() as nothing:
+        assert_type(nothing, None)
+
+
+def detached_is_a_context_manager_and_no_decorator() -> None:
+    assert_type(ctxtrace.detached(), AbstractContextManager[None])
+    with ctxtrace.detached() as nothing:
+        assert_type(nothing, None)
+
+    ctxtrace.detached(plain)  # type: ignore[arg-type]
+
+
+# Pools and threads.
+
+
+def a_pool_is_a_standard_pool() -> None:
+    with ctxtrace.ThreadPoolExecutor(max_workers=2, thread_name_prefix="p") as pool:
+        assert_type(pool, ctxtrace.ThreadPoolExecutor)
+        standard: concurrent.futures.ThreadPoolExecutor = pool
+        del standard
+    ctxtrace.ThreadPoolExecutor(max_workers="2")  # type: ignore[call-overload]
+
+
+def submit_returns_a_future_of_what_the_function_returns(
+    pool: ctxtrace.ThreadPoolExecutor,
+) -> None:
+    assert_type(pool.submit(plain, 1, flag=True), concurrent.futures.Future[str])
+    assert_type(pool.submit(plain, 1).result(), str)
+
+
+def submit_checks_the_arguments(pool: ctxtrace.ThreadPoolExecutor) -> None:
+    pool.submit(plain, "1")  # type: ignore[arg-type]
+    pool.submit(plain, 1, other=2)  # type: ignore[call-arg]
+
+
+def map_returns_an_iterator(pool: ctxtrace.ThreadPoolExecutor) -> None:
+    assert_type(pool.map(plain, [1, 2]), Iterator[str])
+    assert_type(pool.map(plain, [1, 2], timeout=1.0, buffersize=8), Iterator[str])
+
+
+def a_wrapped_executor_is_an_executor(executor: concurrent.futures.Executor) -> None:
+    wrapped = ctxtrace.wrap_executor(executor)
+    assert_type(wrapped.submit(plain, 1), concurrent.futures.Future[str])
+    ctxtrace.wrap_executor(object())  # type: ignore[arg-type]
+
+
+def threads_are_standard_threads() -> None:
+    thread: threading.Thread = ctxtrace.Thread(target=plain, args=(1,), name="t", daemon=True)
+    timer: threading.Timer = ctxtrace.Timer(1.0, plain, args=(1,))
+    del thread, timer
+
+
+# asyncio.
+
+
+async def create_task_returns_a_task_of_what_the_coroutine_returns() -> None:
+    assert_type(ctxtrace.create_task(coroutine(1)), asyncio.Task[str])
+    assert_type(
+        ctxtrace.create_task(coroutine(1), name="n", context=copy_context()), asyncio.Task[str]
+    )
+    assert_type(await ctxtrace.create_task(coroutine(1)), str)
+    ctxtrace.create_task(coroutine)  # type: ignore[arg-type]
+
+
+async def a_task_group_makes_tasks() -> None:
+    async with ctxtrace.TaskGroup() as group:
+        assert_type(group, ctxtrace.TaskGroup)
+        assert_type(group.create_task(coroutine(1), name="n"), asyncio.Task[str])
+
+
+async def gather_returns_a_list_or_the_types_of_its_arguments() -> None:
+    first, second = await ctxtrace.gather(coroutine(1), coroutine(2))
+    assert_type(first, str)
+    assert_type(second, str)
+
+
+async def to_thread_returns_what_the_function_does() -> None:
+    assert_type(await ctxtrace.to_thread(plain, 1, flag=True), str)
+    await ctxtrace.to_thread(plain, "1")  # type: ignore[arg-type]
+
+
+async def run_in_executor_returns_what_the_function_does() -> None:
+    assert_type(await ctxtrace.run_in_executor(None, plain, 1), str)
+
+
+# Carriers.
+
+
+class MyCarrier:
+    name = "mine"
+
+    def pin(self) -> object | None:
+        return None
+
+    def clear(self) -> None:
+        pass
+
+    def variables(self) -> list[ContextVar[Any]]:
+        return []
+
+
+class NoCarrier:
+    name = "not mine"
+
+
+class Inheriting(ctxtrace.Carrier):
+    name = "mine too"
+
+    def clear(self) -> None:
+        pass
+
+
+def register_carrier_returns_its_undo() -> None:
+    assert_type(ctxtrace.register_carrier(MyCarrier()), Callable[[], None])
+    ctxtrace.register_carrier(Inheriting())
+    ctxtrace.register_carrier(NoCarrier())  # type: ignore[arg-type]
+    ctxtrace.register_carrier(MyCarrier)  # type: ignore[arg-type]
