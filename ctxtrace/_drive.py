@@ -93,12 +93,13 @@ def drive_awaitable(
     context: Context, awaitable: Awaitable[_T], pins: object
 ) -> Coroutine[Any, Any, _T]:
     """Return a coroutine that awaits `awaitable` inside `context`."""
+    coroutine: Any = awaitable
     if not isinstance(awaitable, Coroutine):
-        awaitable = _as_coroutine(awaitable)
-    driven = _drive_coroutine(context, _Unstarted(awaitable), pins)
+        coroutine = _as_coroutine(awaitable)
+    driven = _drive_coroutine(context, _Unstarted(coroutine), pins)
     # As the inner one is called: in task reprs, warnings and tracebacks.
-    driven.__name__ = getattr(awaitable, "__name__", driven.__name__)
-    driven.__qualname__ = getattr(awaitable, "__qualname__", driven.__qualname__)
+    driven.__name__ = getattr(coroutine, "__name__", driven.__name__)
+    driven.__qualname__ = getattr(coroutine, "__qualname__", driven.__qualname__)
     return driven
 
 
@@ -113,7 +114,7 @@ async def _drive_coroutine(context: Context, unstarted: _Unstarted, pins: object
         without_our_frames(error)
         raise
     finally:
-        context = pins = None  # type: ignore[assignment]
+        del context, pins
 
 
 def drive_generator(
@@ -133,14 +134,14 @@ def drive_generator(
             # GeneratorExit into it, and loses what that one then yields or returns.
             try:
                 step = partial(generator.send, (yield item))
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - forwarded, not swallowed
                 step = partial(generator.throw, error)
     except BaseException as error:
         without_our_frames(error)
         raise
     finally:
         # Before 3.11 the error keeps this frame; this frame is not to keep the error.
-        context = run = pins = step = item = None  # type: ignore[assignment]
+        del context, run, pins, step, item
 
 
 async def drive_async_generator(
@@ -157,13 +158,13 @@ async def drive_async_generator(
                 return
             try:
                 step = generator.asend((yield item))
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - forwarded, not swallowed
                 step = generator.athrow(error)
     except BaseException as error:
         without_our_frames(error)
         raise
     finally:
-        context = pins = step = item = None  # type: ignore[assignment]
+        del context, pins, step, item
 
 
 def _first_step(generator: AsyncGenerator[Any, Any]) -> Any:
@@ -190,7 +191,8 @@ def driver_of(function: Callable[..., Any]) -> Callable[[Context, Any, object], 
             return None
     elif isinstance(function, type):
         return None  # calling a class makes an instance, whatever its instances do when called
-    for candidate in (function, getattr(type(function), "__call__", None)):
+    # Not callable(): it is the method itself that is asked what it is.
+    for candidate in (function, getattr(type(function), "__call__", None)):  # noqa: B004
         if inspect.iscoroutinefunction(candidate):
             return drive_awaitable
         if inspect.isgeneratorfunction(candidate):

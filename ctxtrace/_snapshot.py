@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from typing_extensions import Never, ParamSpec
 
     _P = ParamSpec("_P")
+    _Driver = Callable[[Context, Any, object], Any]
 
 _T = TypeVar("_T")
 
@@ -76,7 +77,7 @@ def cross(function: Callable[..., _T]) -> Crossing[_T]:
 
 
 def _crossing(context: Context, pins: object, function: Callable[..., _T]) -> Crossing[_T]:
-    crossing = Crossing(_settle(context, here=False).run, function)
+    crossing: Crossing[_T] = Crossing(_settle(context, here=False).run, function)
     if pins is not None:
         crossing.pins = pins
     return crossing
@@ -170,7 +171,7 @@ class Snapshot:
         """
         _check_callable("Snapshot.run", function)
         try:
-            return self._call(function, driver_of(function), args, kwargs)
+            return self.call(function, driver_of(function), args, kwargs)
         except BaseException as error:
             without_our_frames(error)
             raise
@@ -199,31 +200,12 @@ class Snapshot:
         _check_callable("Snapshot.wrap", function)
         driver = driver_of(function)
         if driver is not None and isinstance(function, (FunctionType, MethodType, partial)):
-            # Seen as the kind of function it wraps, which a plain function in its place
-            # would not be, and yet called when it is called: errors in the arguments are
-            # raised at the call, as they should be.
-            from wrapt import FunctionWrapper
-
-            def call(wrapped: Any, _: object, args: Any, kwargs: Any) -> Any:
-                return self._call(wrapped, driver, args, kwargs)
-
-            bound: Any = FunctionWrapper(function, call)
+            bound = _proxy(self, function, driver)
         elif driver is drive_awaitable:
             # An object with `async def __call__`: frameworks ask whether they may await it.
-            async def bound(*args: Any, **kwargs: Any) -> Any:
-                return await self._call(function, driver, args, kwargs)
-
-            functools.update_wrapper(bound, function)
+            bound = _coroutine_function(self, function, drive_awaitable)
         else:
-
-            def bound(*args: Any, **kwargs: Any) -> Any:
-                try:
-                    return self._call(function, driver, args, kwargs)
-                except BaseException as error:
-                    without_our_frames(error)
-                    raise
-
-            functools.update_wrapper(bound, function)
+            bound = _function(self, function, driver)
         return bound
 
     def drive(self, awaitable: Awaitable[_T]) -> Coroutine[Any, Any, _T]:
@@ -270,13 +252,14 @@ class Snapshot:
         """Give `function` a copy of this snapshot for one call, in another thread."""
         return _crossing(self._context.copy(), self._pins, function)
 
-    def _call(
+    def call(
         self,
         function: Callable[..., Any],
-        driver: Callable[[Context, Any, object], Any] | None,
+        driver: _Driver | None,
         args: Any,
         kwargs: Any,
     ) -> Any:
+        """Call `function` in a fresh copy, and drive what it returns."""
         context = _settle(self._context.copy(), here=True)
         result = context.run(function, *args, **kwargs)
         return result if driver is None else driver(context, result, self._pins)
@@ -292,6 +275,49 @@ class Snapshot:
         for variable in _variables_of_the_thread():
             values.pop(variable, None)
         return values
+
+
+# The three shapes of what `Snapshot.wrap` returns.
+
+
+def _function(snapshot: Snapshot, function: Any, driver: _Driver | None) -> Any:
+    @functools.wraps(function)
+    def bound(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return snapshot.call(function, driver, args, kwargs)
+        except BaseException as error:
+            without_our_frames(error)
+            raise
+
+    return bound
+
+
+def _coroutine_function(snapshot: Snapshot, function: Any, driver: _Driver) -> Any:
+    @functools.wraps(function)
+    async def bound(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return await snapshot.call(function, driver, args, kwargs)
+        except BaseException as error:
+            without_our_frames(error)
+            raise
+
+    return bound
+
+
+def _proxy(snapshot: Snapshot, function: Any, driver: _Driver) -> Any:
+    # Seen as the kind of function it wraps, which a plain function in its place would not
+    # be, and yet called when it is called: errors in the arguments are raised at the call.
+    import wrapt
+
+    def bound(wrapped: Any, _: object, args: Any, kwargs: Any) -> Any:
+        try:
+            return snapshot.call(wrapped, driver, args, kwargs)
+        except BaseException as error:
+            without_our_frames(error)
+            raise
+
+    make: Any = vars(wrapt)["FunctionWrapper"]  # which its types leave out before 3.10
+    return make(function, bound)
 
 
 class _Overlay:

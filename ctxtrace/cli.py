@@ -53,7 +53,7 @@ def _add_demo(commands: Any) -> None:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    from . import demo
+    from . import _demo as demo
 
     try:
         demo.load()

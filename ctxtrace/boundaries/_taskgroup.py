@@ -82,7 +82,7 @@ class TaskGroup:
             self._parent = None
             self._errors = []
             self._exit_error = None
-            error = traceback = None
+            error = None
 
     async def _exit(self, error: BaseException | None) -> None:
         if self._exit_error is None and _ends_the_program(error):

@@ -10,7 +10,7 @@ from collections import deque
 from concurrent.futures import Executor
 from contextvars import Context
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from .._snapshot import Crossing, Snapshot, capture, cross
 
@@ -66,11 +66,10 @@ class _Item:
 
 
 def _crossing_of(fn: Callable[..., Any]) -> Crossing[Any]:
-    if type(fn) is _Item:
+    if isinstance(fn, _Item):
         return fn.crossing()
-    if type(fn) is Crossing:
-        return fn  # bound already, by run_in_executor()
-    return cross(fn)
+    # Bound already, where run_in_executor() meets a pool of ours.
+    return cast("Crossing[Any]", fn) if isinstance(fn, Crossing) else cross(fn)
 
 
 def _adopt(future: concurrent.futures.Future[_T]) -> concurrent.futures.Future[_T]:

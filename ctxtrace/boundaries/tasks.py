@@ -123,7 +123,7 @@ class TaskGroup(_TaskGroup):
     Mirrors `asyncio.TaskGroup`.
     """
 
-    def create_task(  # type: ignore[override]
+    def create_task(
         self,
         coro: Coroutine[Any, Any, _T],
         *,
@@ -150,31 +150,35 @@ def _check_context(context: object) -> None:
         )
 
 
-def gather(
-    *coros_or_futures: Awaitable[Any], return_exceptions: bool = False, **kwargs: Any
-) -> asyncio.Future[list[Any]]:
-    """Await several things at once, each coroutine in a task that keeps its parent run.
+if TYPE_CHECKING:
+    from asyncio import gather  # its many overloads are ours
+else:
 
-    Mirrors `asyncio.gather`; what it does when one fails or it is cancelled is the same.
+    def gather(
+        *coros_or_futures: Awaitable[Any], return_exceptions: bool = False, **kwargs: Any
+    ) -> asyncio.Future[list[Any]]:
+        """Await several things at once, each coroutine in a task that keeps its parent run.
 
-    Args:
-        *coros_or_futures: Coroutines, futures and other awaitables.
-        return_exceptions: Whether to return exceptions as results.
-        **kwargs: For `asyncio.gather`, as far as this Python's knows them.
+        Mirrors `asyncio.gather`; what it does when one fails or it is cancelled is the same.
 
-    Returns:
-        A future for the list of results.
-    """
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        # asyncio.gather() finds a loop for the tasks, or says what is wrong.
-        children = list(coros_or_futures)
-    else:
-        # The same coroutine given twice is one task, as it is for asyncio.
-        tasks = {id(each): _as_task(each) for each in coros_or_futures}
-        children = [tasks[id(each)] for each in coros_or_futures]
-    return asyncio.gather(*children, return_exceptions=return_exceptions, **kwargs)
+        Args:
+            *coros_or_futures: Coroutines, futures and other awaitables.
+            return_exceptions: Whether to return exceptions as results.
+            **kwargs: For `asyncio.gather`, as far as this Python's knows them.
+
+        Returns:
+            A future for the list of results.
+        """
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            # asyncio.gather() finds a loop for the tasks, or says what is wrong.
+            children = list(coros_or_futures)
+        else:
+            # The same coroutine given twice is one task, as it is for asyncio.
+            tasks = {id(each): _as_task(each) for each in coros_or_futures}
+            children = [tasks[id(each)] for each in coros_or_futures]
+        return asyncio.gather(*children, return_exceptions=return_exceptions, **kwargs)
 
 
 def _as_task(awaitable: Awaitable[_T]) -> Awaitable[_T]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._compat import without_our_frames
 from .._snapshot import Crossing, cross
@@ -27,7 +27,7 @@ class _CarriesItsStarter(threading.Thread):
         # As an attribute of the object, because run() may be overridden in any subclass, and
         # the bootstrap looks it up here first. Gone as soon as the thread has it.
         before = vars(self).get("run", _MISSING)
-        self.run = functools.partial(_run, self, before, cross(self.run))  # type: ignore[method-assign]
+        self.run = functools.partial(_run, self, before, cross(self.run))
         try:
             super().start()
         except BaseException:
@@ -51,7 +51,7 @@ def _put_back(thread: threading.Thread, before: Any) -> None:
     if before is _MISSING:
         vars(thread).pop("run", None)
     else:
-        thread.run = before  # type: ignore[method-assign]
+        thread.run = before
 
 
 class Thread(_CarriesItsStarter, threading.Thread):
@@ -77,10 +77,12 @@ class Thread(_CarriesItsStarter, threading.Thread):
     Mirrors `threading.Thread`.
     """
 
-    @functools.wraps(threading.Thread.__init__)
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._has_own_context = kwargs.get("context") is not None
+    if not TYPE_CHECKING:  # for whom it has the arguments it inherits
+
+        @functools.wraps(threading.Thread.__init__)
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self._has_own_context = kwargs.get("context") is not None
 
 
 class Timer(_CarriesItsStarter, threading.Timer):

@@ -190,3 +190,6 @@ def _is_importing(module: object) -> bool:
 def _make(ours: str) -> Carrier:
     carrier: Carrier = import_module(f"{__name__}.{ours}").make()
     return carrier
+
+
+register_carrier.__module__ = "ctxtrace"

@@ -26,7 +26,7 @@ class _LangChain(Carrier):
     def clear(self) -> None:
         config = self._config.get()
         # Callbacks are None, a list of handlers, or a manager; only a manager knows a parent.
-        callbacks = (config or {}).get("callbacks")
+        callbacks: Any = (config or {}).get("callbacks")
         if getattr(callbacks, "parent_run_id", None) is None:
             return
         callbacks = callbacks.copy()

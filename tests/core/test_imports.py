@@ -32,7 +32,7 @@ ORDER = [
     "diagnose",
     "testing",
     "pytest_plugin",
-    "demo",
+    "_demo",
     "cli",
     "__main__",
 ]
@@ -51,7 +51,7 @@ VENDORS = {
 }
 
 # Where a vendor may be imported. In carriers, by the modules that are one vendor's each.
-KNOW_VENDORS = {"carriers", "demo", "patches", "pytest_plugin", "testing"}
+KNOW_VENDORS = {"_demo", "carriers", "patches", "pytest_plugin", "testing"}
 
 
 def in_a_new_interpreter(code: str) -> str:
@@ -80,24 +80,6 @@ def test_importing_ctxtrace_imports_nothing_of_weight() -> None:
         )
         == ""
     )
-
-
-def test_importing_ctxtrace_takes_under_10_ms() -> None:
-    # The best of a few: what else the machine does can only add.
-    took = min(
-        float(
-            in_a_new_interpreter(
-                """
-                import time
-                began = time.perf_counter()
-                import ctxtrace
-                print(time.perf_counter() - began)
-                """
-            )
-        )
-        for _ in range(5)
-    )
-    assert took < 0.010
 
 
 def test_using_every_public_name_imports_no_vendor() -> None:
@@ -200,7 +182,7 @@ def test_imports_inside_the_package_point_one_way(file: str) -> None:
     for module in imported_by(file):
         if module == "ctxtrace":
             wanted = "the public names"
-            allowed = part in ("testing", "pytest_plugin", "demo", "cli")
+            allowed = part in ("testing", "pytest_plugin", "_demo", "cli")
         elif module.startswith("ctxtrace."):
             wanted = module.split(".")[1]
             allowed = wanted in below or wanted in ("__version__",)

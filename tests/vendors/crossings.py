@@ -150,9 +150,7 @@ async def create_task(tools: Any, outer: Callable[[Work], Any], inner: Work) -> 
 
 async def create_task_in_context(tools: Any, outer: Callable[[Work], Any], inner: Work) -> None:
     gate = asyncio.Event()
-    task = outer(
-        lambda: tools.create_task(_gated(gate, inner), context=contextvars.copy_context())
-    )
+    task = outer(lambda: tools.create_task(_gated(gate, inner), context=contextvars.copy_context()))
     await _open(gate)
     await task
 

@@ -10,9 +10,9 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING, Any
 
-from vendors import crossings
 import pytest
 import uvloop
+from vendors import crossings
 from vendors.crossings import FROM_A_LOOP, FROM_A_LOOP_OURS, OURS, STANDARD, THREADED, Gate
 from vendors.tracers import TRACERS
 
@@ -123,9 +123,7 @@ def test_control_what_outlives_its_parent_in_asyncio_splits_where_nothing_keeps_
 
 @ON_EACH_LOOP
 @pytest.mark.parametrize("crossing", FROM_A_LOOP_OURS, ids=lambda f: f.__name__)
-def test_what_outlives_its_parent_in_asyncio_keeps_it(
-    tracer: Any, crossing: Any, run: Any
-) -> None:
+def test_what_outlives_its_parent_in_asyncio_keeps_it(tracer: Any, crossing: Any, run: Any) -> None:
     cross_from_a_loop(tracer, crossing, OURS, run)
     assert tracer.shape() == WHOLE
 
@@ -142,9 +140,7 @@ WITH_OPEN_RUNS = pytest.mark.parametrize(
 
 async def cross_while_the_run_is_open(tracer: Any, crossing: Any, tools: Any) -> None:
     with tracer.open("outer"):
-        await crossing(
-            tools, lambda start: start(), lambda: tracer.call("inner", lambda: None)
-        )
+        await crossing(tools, lambda start: start(), lambda: tracer.call("inner", lambda: None))
 
 
 @WITH_OPEN_RUNS

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import ctxtrace
-from ctxtrace import demo
+from ctxtrace import _demo as demo
 from ctxtrace.cli import main
 
 LOOK_UPS = [("look_up", [])] * 3

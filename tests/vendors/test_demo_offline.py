@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ctxtrace import demo
+from ctxtrace import _demo as demo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

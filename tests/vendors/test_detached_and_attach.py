@@ -81,8 +81,11 @@ def test_detached_leaves_langsmiths_settings() -> None:
             seen.append((before, get_tracing_context()))
         seen.append((before, get_tracing_context()))
 
-    with record_langsmith() as recording, tracing_context(
-        project_name="project", tags=["tag"], metadata={"key": "value"}, client=recording.client
+    with (
+        record_langsmith() as recording,
+        tracing_context(
+            project_name="project", tags=["tag"], metadata={"key": "value"}, client=recording.client
+        ),
     ):
         outer()
     (before, inside), (_, after) = seen
