@@ -25,7 +25,7 @@ from ._errors import guard
 from .carriers import active, take_pins
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Iterable
+    from collections.abc import Awaitable, Callable, Coroutine
     from contextlib import AbstractContextManager
     from types import TracebackType
 
@@ -44,42 +44,37 @@ _MISSING: Any = object()
 _OF_THE_THREAD = (("sniffio", "current_async_library_cvar"),)
 
 
-def _variables_of_the_thread() -> Iterable[ContextVar[Any]]:
+def _settle(context: Context, *, here: bool) -> Context:
+    """Make a copied context true of this thread, or of one that runs nothing yet."""
     for module, name in _OF_THE_THREAD:
         variable = getattr(sys.modules.get(module), name, None)
         if variable is not None:
-            yield variable
-
-
-def _settle(context: Context, *, here: bool) -> Context:
-    """Make a copied context true of this thread, or of one that runs nothing yet."""
-    for variable in _variables_of_the_thread():
-        value = variable.get(None) if here else None
-        if context.get(variable) != value:
-            context.run(variable.set, value)
+            value = variable.get(None) if here else None
+            if context.get(variable) != value:
+                context.run(variable.set, value)
     return context
 
 
-class Crossing(partial[_T]):
-    """A function with the context of one crossing, to be called once.
-
-    Called, it runs the function in that context without a Python frame of its own: the
-    user's tracebacks stay as they are, and no frame is left to hold the pins.
-    """
-
-    # On the object, never in the context. Set only where there is something to hold.
+class _Pinned(partial[_T]):
+    # On the object, never in the context.
     pins: object
 
 
-def cross(function: Callable[..., _T]) -> Crossing[_T]:
-    """Capture the current context for one call of `function`, in another thread."""
+def cross(function: Callable[..., _T]) -> Callable[..., _T]:
+    """Capture the current context for one call of `function`, in another thread.
+
+    The result runs the function in that context without a Python frame of its own: the user's
+    tracebacks stay as they are, and no frame is left to hold the pins.
+    """
     return _crossing(copy_context(), take_pins(), function)
 
 
-def _crossing(context: Context, pins: object, function: Callable[..., _T]) -> Crossing[_T]:
-    crossing: Crossing[_T] = Crossing(_settle(context, here=False).run, function)
-    if pins is not None:
-        crossing.pins = pins
+def _crossing(context: Context, pins: object, function: Callable[..., _T]) -> Callable[..., _T]:
+    _settle(context, here=False)
+    if pins is None:
+        return partial(context.run, function)
+    crossing: _Pinned[_T] = _Pinned(context.run, function)
+    crossing.pins = pins
     return crossing
 
 
@@ -248,7 +243,7 @@ class Snapshot:
         """
         return _Overlay(self._overlaid, self._pins)
 
-    def bind(self, function: Callable[..., _T]) -> Crossing[_T]:
+    def bind(self, function: Callable[..., _T]) -> Callable[..., _T]:
         """Give `function` a copy of this snapshot for one call, in another thread."""
         return _crossing(self._context.copy(), self._pins, function)
 
@@ -265,15 +260,13 @@ class Snapshot:
         return result if driver is None else driver(context, result, self._pins)
 
     def _overlaid(self) -> dict[ContextVar[Any], Any]:
-        values = dict(self._context.items())
+        values = dict(_settle(self._context.copy(), here=True).items())
         for carrier in active():
             for variable in guard(carrier.name, carrier.variables) or ():
                 if variable not in values:
                     empty = _default(variable)
                     if empty is not _MISSING:
                         values[variable] = empty
-        for variable in _variables_of_the_thread():
-            values.pop(variable, None)
         return values
 
 

@@ -10,9 +10,9 @@ from collections import deque
 from concurrent.futures import Executor
 from contextvars import Context
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from .._snapshot import Crossing, Snapshot, capture, cross
+from .._snapshot import Snapshot, capture, cross
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -37,7 +37,7 @@ class _Callback:
 
     def __init__(self, fn: Callable[[Any], object]) -> None:
         self._fn = fn
-        self._crossing: Crossing[object] | None = cross(fn)
+        self._crossing: Callable[..., object] | None = cross(fn)
 
     def __call__(self, future: object) -> None:
         crossing, self._crossing = self._crossing, None
@@ -57,7 +57,7 @@ class _Item:
         self._snapshot = snapshot
         self._fn = fn
 
-    def crossing(self) -> Crossing[Any]:
+    def crossing(self) -> Callable[..., Any]:
         return self._snapshot.bind(self._fn)
 
     def __call__(self, *args: Any) -> Any:
@@ -65,11 +65,8 @@ class _Item:
         return self.crossing()(*args)
 
 
-def _crossing_of(fn: Callable[..., Any]) -> Crossing[Any]:
-    if isinstance(fn, _Item):
-        return fn.crossing()
-    # Bound already, where run_in_executor() meets a pool of ours.
-    return cast("Crossing[Any]", fn) if isinstance(fn, Crossing) else cross(fn)
+def _crossing_of(fn: Callable[..., Any]) -> Callable[..., Any]:
+    return fn.crossing() if isinstance(fn, _Item) else cross(fn)
 
 
 def _adopt(future: concurrent.futures.Future[_T]) -> concurrent.futures.Future[_T]:

@@ -7,7 +7,10 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from .._compat import without_our_frames
-from .._snapshot import Crossing, cross
+from .._snapshot import cross
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _MISSING: Any = object()
 
@@ -36,7 +39,7 @@ class _CarriesItsStarter(threading.Thread):
         return None
 
 
-def _run(thread: threading.Thread, before: Any, crossing: Crossing[None]) -> None:
+def _run(thread: threading.Thread, before: Any, crossing: Callable[[], None]) -> None:
     _put_back(thread, before)
     try:
         crossing()

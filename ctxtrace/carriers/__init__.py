@@ -78,6 +78,9 @@ _BUILT_IN = (
 )
 
 _lock = threading.Lock()
+# How many modules there were when none of the libraries was among them. Something new may be
+# there once there are more; that some went and as many came is not worth a look per crossing.
+_modules_seen = 0
 # Replaced, never changed: readers take no lock.
 _waiting: tuple[tuple[str, str], ...] = _BUILT_IN
 _active: tuple[Carrier, ...] = ()
@@ -86,7 +89,7 @@ _pinning: tuple[tuple[str, Callable[[], object]], ...] = ()
 
 def take_pins() -> tuple[object, ...] | None:
     """Ask every carrier for its pin; None, and nothing allocated, where there is none."""
-    if _waiting:
+    if _waiting and len(sys.modules) != _modules_seen:
         _look_for_libraries()
     pins = None
     for name, pin in _pinning:
@@ -167,10 +170,14 @@ def _replace(carriers: list[Carrier]) -> None:
 
 
 def _look_for_libraries() -> None:
-    global _waiting
+    global _waiting, _modules_seen
     modules = sys.modules
+    count = len(modules)
     for library, ours in _waiting:
-        if library not in modules or _is_importing(modules[library]):
+        if library not in modules:
+            continue
+        if _is_importing(modules[library]):
+            count = 0  # it need not grow again before this one is complete
             continue
         with _lock:
             if (library, ours) not in _waiting:
@@ -180,6 +187,7 @@ def _look_for_libraries() -> None:
         carrier = guard(ours, _make, ours)
         if carrier is not None:
             _activate(carrier)
+    _modules_seen = count
 
 
 def _is_importing(module: object) -> bool:
