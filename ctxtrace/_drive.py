@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+import types
 from collections.abc import AsyncGenerator, Coroutine, Generator
 from functools import partial
 from types import FunctionType
@@ -96,11 +97,14 @@ def drive_awaitable(
     coroutine: Any = awaitable
     if not isinstance(awaitable, Coroutine):
         coroutine = _as_coroutine(awaitable)
-    driven = _drive_coroutine(context, _Unstarted(coroutine), pins)
+    return _named_after(coroutine, _drive_coroutine(context, _Unstarted(coroutine), pins))
+
+
+def _named_after(inner: Any, driver: Any) -> Any:
     # As the inner one is called: in task reprs, warnings and tracebacks.
-    driven.__name__ = getattr(coroutine, "__name__", driven.__name__)
-    driven.__qualname__ = getattr(coroutine, "__qualname__", driven.__qualname__)
-    return driven
+    driver.__name__ = getattr(inner, "__name__", driver.__name__)
+    driver.__qualname__ = getattr(inner, "__qualname__", driver.__qualname__)
+    return driver
 
 
 async def _as_coroutine(awaitable: Awaitable[_T]) -> _T:
@@ -121,6 +125,12 @@ def drive_generator(
     context: Context, generator: Generator[Any, Any, Any], pins: object
 ) -> Generator[Any, Any, Any]:
     """Return a generator that does inside `context` what is done to it."""
+    return _named_after(generator, _drive_generator(context, generator, pins))
+
+
+def _drive_generator(
+    context: Context, generator: Generator[Any, Any, Any], pins: object
+) -> Generator[Any, Any, Any]:
     run = context.run
     step: Any = partial(generator.send, None)
     item: Any = None
@@ -135,6 +145,7 @@ def drive_generator(
             try:
                 step = partial(generator.send, (yield item))
             except BaseException as error:  # noqa: BLE001 - forwarded, not swallowed
+                without_our_frames(error)
                 step = partial(generator.throw, error)
     except BaseException as error:
         without_our_frames(error)
@@ -144,10 +155,26 @@ def drive_generator(
         del context, run, pins, step, item
 
 
-async def drive_async_generator(
+@types.coroutine
+def _drive_generator_coroutine(context: Context, generator: Any, pins: object) -> Any:
+    return (yield from _drive_generator(context, generator, pins))
+
+
+def drive_generator_coroutine(context: Context, generator: Any, pins: object) -> Any:
+    """Return the like of what a `types.coroutine` function returns, driven inside `context`."""
+    return _named_after(generator, _drive_generator_coroutine(context, generator, pins))
+
+
+def drive_async_generator(
     context: Context, generator: AsyncGenerator[Any, Any], pins: object
 ) -> AsyncGenerator[Any, Any]:
     """Return an async generator that does inside `context` what is done to it."""
+    return _named_after(generator, _drive_async_generator(context, generator, pins))
+
+
+async def _drive_async_generator(
+    context: Context, generator: AsyncGenerator[Any, Any], pins: object
+) -> AsyncGenerator[Any, Any]:
     step: Any = _first_step(generator)
     item: Any = None
     try:
@@ -159,6 +186,7 @@ async def drive_async_generator(
             try:
                 step = generator.asend((yield item))
             except BaseException as error:  # noqa: BLE001 - forwarded, not swallowed
+                without_our_frames(error)
                 step = generator.athrow(error)
     except BaseException as error:
         without_our_frames(error)
@@ -184,19 +212,25 @@ def driver_of(function: Callable[..., Any]) -> Callable[[Context, Any, object], 
     None for a function whose body runs when it is called. Looks through methods and
     `functools.partial`, and at the ``__call__`` of other objects.
     """
-    if type(function) is FunctionType and not function.__dict__:
-        # The common case, by its code alone. (Marks such as asgiref's and inspect's
-        # markcoroutinefunction are in __dict__.)
-        if not function.__code__.co_flags & _CO_SUSPENDS:
-            return None
-    elif isinstance(function, type):
+    # The common case, by its code alone. (Marks such as asgiref's and inspect's
+    # markcoroutinefunction are in __dict__.)
+    if (
+        type(function) is FunctionType
+        and not function.__dict__
+        and not function.__code__.co_flags & _CO_SUSPENDS
+    ):
+        return None
+    while isinstance(function, partial):
+        function = function.func
+    if isinstance(function, type):
         return None  # calling a class makes an instance, whatever its instances do when called
     # Not callable(): it is the method itself that is asked what it is.
     for candidate in (function, getattr(type(function), "__call__", None)):  # noqa: B004
         if inspect.iscoroutinefunction(candidate):
             return drive_awaitable
         if inspect.isgeneratorfunction(candidate):
-            return drive_generator
+            awaitable = candidate.__code__.co_flags & inspect.CO_ITERABLE_COROUTINE
+            return drive_generator_coroutine if awaitable else drive_generator
         if inspect.isasyncgenfunction(candidate):
             return drive_async_generator
     return None

@@ -13,6 +13,7 @@ connection pools and finished tasks keep contexts alive for as long as the proce
 from __future__ import annotations
 
 import functools
+import inspect
 import sys
 from contextvars import Context, ContextVar, Token, copy_context
 from functools import partial
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ._compat import without_our_frames
 from ._drive import drive_awaitable, driver_of
 from ._errors import guard
-from .carriers import active, take_pins
+from .carriers import active, take_pins, variables_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -194,14 +195,15 @@ class Snapshot:
         """
         _check_callable("Snapshot.wrap", function)
         driver = driver_of(function)
-        if driver is not None and isinstance(function, (FunctionType, MethodType, partial)):
-            bound = _proxy(self, function, driver)
-        elif driver is drive_awaitable:
-            # An object with `async def __call__`: frameworks ask whether they may await it.
-            bound = _coroutine_function(self, function, drive_awaitable)
-        else:
-            bound = _function(self, function, driver)
-        return bound
+        if driver is None:
+            return _function(self, function, None)
+        if isinstance(function, (FunctionType, MethodType, partial)):
+            return _proxy(self, function, driver)
+        if driver is drive_awaitable:
+            # Frameworks ask of an object with `async def __call__` whether they may await it,
+            # by looking at that method; so the method stands for the object.
+            return _proxy(self, getattr(function, "__call__"), driver)  # noqa: B004, B009
+        return _function(self, function, driver)
 
     def drive(self, awaitable: Awaitable[_T]) -> Coroutine[Any, Any, _T]:
         """Await something with every step inside one private copy of the captured context.
@@ -219,7 +221,7 @@ class Snapshot:
         Raises:
             TypeError: `awaitable` cannot be awaited.
         """
-        if not hasattr(type(awaitable), "__await__"):
+        if not inspect.isawaitable(awaitable):
             hint = "call it first" if callable(awaitable) else "pass a coroutine or a future"
             raise TypeError(
                 f"Snapshot.drive() takes an awaitable, and {awaitable!r} cannot be awaited: {hint}."
@@ -262,7 +264,7 @@ class Snapshot:
     def _overlaid(self) -> dict[ContextVar[Any], Any]:
         values = dict(_settle(self._context.copy(), here=True).items())
         for carrier in active():
-            for variable in guard(carrier.name, carrier.variables) or ():
+            for variable in variables_of(carrier):
                 if variable not in values:
                     empty = _default(variable)
                     if empty is not _MISSING:
@@ -270,7 +272,7 @@ class Snapshot:
         return values
 
 
-# The three shapes of what `Snapshot.wrap` returns.
+# The two shapes of what `Snapshot.wrap` returns.
 
 
 def _function(snapshot: Snapshot, function: Any, driver: _Driver | None) -> Any:
@@ -278,18 +280,6 @@ def _function(snapshot: Snapshot, function: Any, driver: _Driver | None) -> Any:
     def bound(*args: Any, **kwargs: Any) -> Any:
         try:
             return snapshot.call(function, driver, args, kwargs)
-        except BaseException as error:
-            without_our_frames(error)
-            raise
-
-    return bound
-
-
-def _coroutine_function(snapshot: Snapshot, function: Any, driver: _Driver) -> Any:
-    @functools.wraps(function)
-    async def bound(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return await snapshot.call(function, driver, args, kwargs)
         except BaseException as error:
             without_our_frames(error)
             raise
@@ -331,10 +321,9 @@ class _Overlay:
             raise RuntimeError(
                 "this attach() or detached() was entered before: call it anew for each with block"
             )
-        here = copy_context()
         for variable, value in values().items():
-            if here.get(variable, _MISSING) is not value:
-                self._tokens.append(variable.set(value))
+            # Also where it has that value now: the block may set it to another.
+            self._tokens.append(variable.set(value))
 
     def __exit__(
         self,
@@ -366,7 +355,7 @@ def _without_current_runs() -> dict[ContextVar[Any], Any]:
     variables: list[ContextVar[Any]] = []
     for carrier in active():
         context.run(guard, carrier.name, carrier.clear)
-        variables.extend(guard(carrier.name, carrier.variables) or ())
+        variables.extend(variables_of(carrier))
     return {variable: context[variable] for variable in variables if variable in context}
 
 

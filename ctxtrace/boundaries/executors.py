@@ -12,6 +12,7 @@ from contextvars import Context
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .._compat import without_our_frames
 from .._snapshot import Snapshot, capture, cross
 
 if TYPE_CHECKING:
@@ -41,8 +42,13 @@ class _Callback:
 
     def __call__(self, future: object) -> None:
         crossing, self._crossing = self._crossing, None
-        if crossing is not None:
+        if crossing is None:
+            return
+        try:
             crossing(future)
+        except BaseException as error:
+            without_our_frames(error)
+            raise
 
     def __repr__(self) -> str:  # the standard library logs it when the callback fails
         return repr(self._fn)

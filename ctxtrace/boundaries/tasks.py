@@ -182,11 +182,12 @@ else:
 
 
 def _as_task(awaitable: Awaitable[_T]) -> Awaitable[_T]:
-    if asyncio.iscoroutine(awaitable):
-        return create_task(awaitable)
-    if inspect.isawaitable(awaitable) and not asyncio.isfuture(awaitable):
-        return create_task(_await(awaitable))
-    return awaitable
+    if asyncio.isfuture(awaitable) or not inspect.isawaitable(awaitable):
+        return awaitable
+    task = create_task(awaitable if asyncio.iscoroutine(awaitable) else _await(awaitable))
+    # As asyncio.gather() does with the tasks it makes: who abandons the gathering knows.
+    task._log_destroy_pending = False  # type: ignore[attr-defined]
+    return task
 
 
 async def _await(awaitable: Awaitable[_T]) -> _T:
@@ -232,6 +233,12 @@ def run_in_executor(
     """
     loop = asyncio.get_running_loop()
     refuse_other_processes("run_in_executor", executor)
+    if loop.get_debug() and inspect.iscoroutinefunction(func):
+        # The loop's own check cannot see through what it is given.
+        raise TypeError(
+            f"run_in_executor() takes a function, and {func!r} is a coroutine function: the "
+            "executor would only make the coroutine. Await it, or start it with create_task()."
+        )
     return loop.run_in_executor(executor, cross(func), *args)
 
 

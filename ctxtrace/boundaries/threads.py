@@ -25,7 +25,7 @@ class _CarriesItsStarter(threading.Thread):
         Raises:
             RuntimeError: It was started before.
         """
-        if self.ident is not None or self._has_own_context:
+        if self._has_own_context or self._cannot_start():
             return super().start()
         # As an attribute of the object, because run() may be overridden in any subclass, and
         # the bootstrap looks it up here first. Gone as soon as the thread has it.
@@ -37,6 +37,12 @@ class _CarriesItsStarter(threading.Thread):
             _put_back(self, before)
             raise
         return None
+
+    def _cannot_start(self) -> bool:
+        try:
+            return self.ident is not None  # it was started
+        except AssertionError:
+            return True  # a subclass's __init__ did not call ours; start() says it best
 
 
 def _run(thread: threading.Thread, before: Any, crossing: Callable[[], None]) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from contextvars import ContextVar
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -21,7 +22,6 @@ from .._errors import guard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from contextvars import ContextVar
 
 __all__ = ["Carrier", "register_carrier"]
 
@@ -104,6 +104,19 @@ def active() -> tuple[Carrier, ...]:
     if _waiting:
         _look_for_libraries()
     return _active
+
+
+def variables_of(carrier: Carrier) -> tuple[ContextVar[Any], ...]:
+    """Return the carrier's own variables; none where it fails to say."""
+    return guard(carrier.name, _variables, carrier) or ()
+
+
+def _variables(carrier: Carrier) -> tuple[ContextVar[Any], ...]:
+    variables = tuple(carrier.variables())
+    for variable in variables:
+        if not isinstance(variable, ContextVar):
+            raise TypeError(f"variables() is to give context variables, and gave {variable!r}")
+    return variables
 
 
 def register_carrier(carrier: Carrier) -> Callable[[], None]:
