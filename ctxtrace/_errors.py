@@ -34,7 +34,7 @@ def guard(who: str, call: Callable[..., _T], *args: Any) -> _T | None:
     try:
         return call(*args)
     except Exception as error:
-        what = getattr(call, "__name__", type(call).__name__)
+        what = getattr(call, "__name__", type(call).__name__).lstrip("_")
         kind = (who, what, type(error))
         with _lock:
             first = kind not in _said

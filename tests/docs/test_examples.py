@@ -1,0 +1,118 @@
+"""The README and the pages of docs/: every code block runs, and prints what the page shows.
+
+Sybil finds the blocks. They are tests of this file, and not items that Sybil's own pytest hook
+would collect, because pytest is asked for ``tests`` and the pages lie elsewhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
+
+import pytest
+from sybil import Document
+from sybil.parsers.myst import CodeBlockParser
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+README = ROOT / "README.md"
+NO_PAGES = {"_build", "measured"}  # as in docs/conf.py
+PAGES = [
+    README,
+    *sorted(page for page in DOCS.rglob("*.md") if page.relative_to(DOCS).parts[0] not in NO_PAGES),
+]
+
+# Its steps build on one another. Everywhere else a block can be pasted into a file and run.
+CONTINUED = {DOCS / "tutorial.md"}
+
+DEMO = 'python3 -m venv .venv && .venv/bin/pip install ".[cli]" && .venv/bin/ctxtrace demo'
+TESTS = 'python3 -m venv .venv && .venv/bin/pip install "nox[uv]" && .venv/bin/nox'
+
+
+class Block(NamedTuple):
+    """A fenced block of a page; `language` is "python" or "text"."""
+
+    page: Path
+    line: int
+    language: str
+    source: str
+
+
+def blocks_of(page: Path) -> list[Block]:
+    document = Document.parse(str(page), CodeBlockParser("python", id), CodeBlockParser("text", id))
+    return [
+        Block(page, example.line, example.region.lexemes["arguments"], str(example.parsed))
+        for example in document.examples()
+    ]
+
+
+def examples_of(page: Path) -> list[list[Block]]:
+    """Group a page's blocks: what runs together, with the output that belongs to it."""
+    groups: list[list[Block]] = []
+    for block in blocks_of(page):
+        if page == README and block.language == "text":
+            continue  # the demo's
+        if not groups or (block.language == "python" and page not in CONTINUED):
+            groups.append([])
+        groups[-1].append(block)
+    return groups
+
+
+EXAMPLES = [(page, group) for page in PAGES for group in examples_of(page)]
+
+
+@pytest.mark.parametrize(
+    "blocks",
+    [group for _, group in EXAMPLES],
+    ids=[f"{page.relative_to(ROOT)}:{group[0].line}" for page, group in EXAMPLES],
+)
+def test_an_example_runs_and_prints_what_the_page_shows(blocks: list[Block]) -> None:
+    module = ModuleType("example")
+    printed = ""
+    for block in blocks:
+        if block.language == "text":
+            shown, printed = printed, ""
+            assert shown.strip() == block.source.strip(), f"{block.page}:{block.line}"
+            continue
+        assert not printed, f"the page does not show what is printed before line {block.line}"
+        # Moved down to its place, so that tracebacks name the page's own line.
+        code = compile("\n" * block.line + block.source, str(block.page), "exec", dont_inherit=True)
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            exec(code, vars(module))
+        printed = out.getvalue()
+    assert not printed, f"the page does not show what is printed: {printed}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_page_has_no_block_that_nobody_runs(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    fences = re.findall(r"^ *(?:```+|~~~+)(.*)$", text, re.MULTILINE)
+    languages = fences[::2]
+    # What is in braces is for Sphinx, which the session "docs" runs; shell: see below.
+    ours = [language for language in languages if not language.startswith("{")]
+    assert set(ours) <= {"python", "text", "shell"}
+    assert len([language for language in ours if language != "shell"]) == len(blocks_of(page))
+    if page != README:
+        assert "shell" not in ours
+
+
+def test_the_readme_has_two_commands_and_the_second_is_what_ci_runs() -> None:
+    text = README.read_text(encoding="utf-8")
+    assert re.findall(r"^```shell\n(.*?)\n```$", text, re.MULTILINE | re.DOTALL) == [DEMO, TESTS]
+    assert f"\n  {TESTS}\n" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+def test_the_links_of_the_readme_lead_somewhere() -> None:
+    # Sphinx looks at those of docs/, and does not read the README.
+    for link in re.findall(r"\]\(([^)]+)\)", README.read_text(encoding="utf-8")):
+        path, _, anchor = link.partition("#")
+        target = ROOT / path
+        assert target.is_file(), link
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", target.read_text(encoding="utf-8"), re.MULTILINE)
+            slugs = [re.sub(r"[^\w -]", "", heading).lower() for heading in headings]
+            assert anchor in [slug.replace(" ", "-") for slug in slugs], link
