@@ -79,11 +79,16 @@ def _crossing(context: Context, pins: object, function: Callable[..., _T]) -> Ca
     return crossing
 
 
+def release(crossing: Callable[..., Any]) -> None:
+    """Let go of the pins of a crossing that will not be called."""
+    vars(crossing).pop("pins", None)
+
+
 def capture() -> Snapshot:
     """Take a snapshot of the current context and of what must stay alive for it.
 
     Returns:
-        A `Snapshot`: immutable, usable any number of times, from any thread, at once.
+        A `Snapshot`, immutable and usable any number of times, from any thread, at once.
 
     The snapshot keeps the current run alive, for as long as it exists itself.
     """
@@ -171,6 +176,8 @@ class Snapshot:
         except BaseException as error:
             without_our_frames(error)
             raise
+        finally:
+            del self  # a kept error keeps the frames it came through
 
     def wrap(self, function: Callable[_P, _T]) -> Callable[_P, _T]:
         """Bind a function to this snapshot.
@@ -188,7 +195,8 @@ class Snapshot:
                 ``__call__`` or ``async def __call__``.
 
         Returns:
-            The bound function. It keeps the snapshot alive.
+            The bound function. It keeps the snapshot alive, and so does an exception from it
+            that is kept, for Python keeps the frames an exception came through.
 
         Raises:
             TypeError: `function` is not callable.
@@ -258,8 +266,11 @@ class Snapshot:
     ) -> Any:
         """Call `function` in a fresh copy, and drive what it returns."""
         context = _settle(self._context.copy(), here=True)
-        result = context.run(function, *args, **kwargs)
-        return result if driver is None else driver(context, result, self._pins)
+        try:
+            result = context.run(function, *args, **kwargs)
+            return result if driver is None else driver(context, result, self._pins)
+        finally:
+            del self, context
 
     def _overlaid(self) -> dict[ContextVar[Any], Any]:
         values = dict(_settle(self._context.copy(), here=True).items())

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._compat import without_our_frames
-from .._snapshot import Snapshot, capture, cross
+from .._snapshot import Snapshot, capture, cross, release
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -49,6 +49,8 @@ class _Callback:
         except BaseException as error:
             without_our_frames(error)
             raise
+        finally:
+            del crossing  # a kept error keeps the frames it came through
 
     def __repr__(self) -> str:  # the standard library logs it when the callback fails
         return repr(self._fn)
@@ -149,6 +151,7 @@ def _results(
     finally:
         for future in futures:
             future.cancel()
+        del item, arguments, futures  # a kept error keeps this frame
 
 
 def _result(future: concurrent.futures.Future[_T], timeout: float | None) -> _T:
@@ -169,7 +172,8 @@ class ThreadPoolExecutor(_MapsOneSnapshot, concurrent.futures.ThreadPoolExecutor
     * `map` takes one snapshot when it is called, and `buffersize=` works on every Python;
     * a callback added to a future runs once, in the context of whoever added it;
     * workers start in an empty context, and so does `initializer`: a pool outlives the
-      request that happened to start its threads.
+      request that happened to start its threads. What an initializer sets in a context
+      variable is not seen by the calls, which have their submitters' contexts.
 
     Args:
         max_workers: As in the standard library; and so are the others.
@@ -199,7 +203,12 @@ class ThreadPoolExecutor(_MapsOneSnapshot, concurrent.futures.ThreadPoolExecutor
         """
         # In an empty context, because a worker that is started now may inherit this one:
         # on free-threaded builds, and where somebody patched Thread.start().
-        return _adopt(Context().run(super().submit, _crossing_of(fn), *args, **kwargs))
+        crossing = _crossing_of(fn)
+        try:
+            return _adopt(Context().run(super().submit, crossing, *args, **kwargs))
+        except BaseException:
+            release(crossing)
+            raise
 
 
 class _WrappedExecutor(Executor):

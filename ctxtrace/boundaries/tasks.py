@@ -64,21 +64,24 @@ def _spawn(
             f"{who}() takes a coroutine, and {coro!r} is a function that was not called. "
             f"Write {who}({getattr(coro, '__name__', 'function')}(...))."
         )
+    # Pinned before the task is made: an eager one runs its first step while it is.
     if context is None:
         pins = take_pins()
-        task = create(coro, name=name, **kwargs)
     else:
         # The child's parent is what is current in that context. In a copy, because the
         # context itself may be the one that is running now.
         pins = context.copy().run(take_pins)
         if TASKS_TAKE_CONTEXT:
-            task = create(coro, name=name, context=context, **kwargs)
+            kwargs["context"] = context
         else:
-            task = create(Steps[_T](context, coro), name=name, **kwargs)
-    # An eager task may be done by now.
-    if pins is not None and not task.done():
-        task.add_done_callback(_Pins(pins))
-    return task
+            coro = Steps[_T](context, coro)
+    try:
+        task = create(coro, name=name, **kwargs)
+        if pins is not None and not task.done():
+            task.add_done_callback(_Pins(pins))
+        return task
+    finally:
+        del pins  # a kept error keeps this frame
 
 
 def create_task(
@@ -102,7 +105,7 @@ def create_task(
         **kwargs: For `asyncio.create_task`, as far as this Python's knows them.
 
     Returns:
-        The task. Keep a reference to it: the loop keeps only a weak one.
+        The task. Keep a reference to it, for the loop keeps only a weak one.
 
     Raises:
         TypeError: `coro` is not a coroutine, or `context` is not a context.
@@ -236,8 +239,8 @@ def run_in_executor(
     if loop.get_debug() and inspect.iscoroutinefunction(func):
         # The loop's own check cannot see through what it is given.
         raise TypeError(
-            f"run_in_executor() takes a function, and {func!r} is a coroutine function: the "
-            "executor would only make the coroutine. Await it, or start it with create_task()."
+            f"coroutines cannot be used with run_in_executor(), and {func!r} is a coroutine "
+            "function: await it, or start it with create_task()"
         )
     return loop.run_in_executor(executor, cross(func), *args)
 
