@@ -115,12 +115,12 @@ class Forest:
 
     @property
     def splits(self) -> list[Node]:
-        """Every root but the one that started first: children that became roots."""
+        """Every root but the one that started first, which are children that became roots."""
         return self.roots[1:]
 
     @property
     def shape(self) -> list[Any]:
-        """The names alone, as nested lists: ``[("outer", [("inner", [])])]``.
+        """The names alone, as nested lists such as ``[("outer", [("inner", [])])]``.
 
         Canonical: siblings are sorted by name and then by their own shape, so that two
         runs of one concurrent program compare equal.

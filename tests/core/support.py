@@ -87,7 +87,6 @@ def has_current_run_set() -> bool:
 
 @contextlib.contextmanager
 def without_garbage_collection() -> Iterator[None]:
-    gc.collect()
     gc.disable()
     try:
         yield
