@@ -30,7 +30,7 @@ class _CarriesItsStarter(threading.Thread):
         # As an attribute of the object, because run() may be overridden in any subclass, and
         # the bootstrap looks it up here first. Gone as soon as the thread has it.
         before = vars(self).get("run", _MISSING)
-        self.run = functools.partial(_run, self, before, cross(self.run))
+        vars(self)["run"] = functools.partial(_run, self, before, [cross(self.run)])
         try:
             super().start()
         except BaseException:
@@ -45,7 +45,9 @@ class _CarriesItsStarter(threading.Thread):
             return True  # a subclass's __init__ did not call ours; start() says it best
 
 
-def _run(thread: threading.Thread, before: Any, crossing: Callable[[], None]) -> None:
+def _run(thread: threading.Thread, before: Any, crossings: list[Callable[[], None]]) -> None:
+    # In a list, for debuggers and coverage keep the arguments that a frame began with.
+    crossing = crossings.pop()
     _put_back(thread, before)
     try:
         crossing()
@@ -60,7 +62,7 @@ def _put_back(thread: threading.Thread, before: Any) -> None:
     if before is _MISSING:
         vars(thread).pop("run", None)
     else:
-        thread.run = before
+        vars(thread)["run"] = before
 
 
 class Thread(_CarriesItsStarter, threading.Thread):

@@ -1,0 +1,14 @@
+"""What the tests with real libraries share."""
+
+from __future__ import annotations
+
+import gc
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _collections_leave_the_libraries_out() -> None:
+    # These tests collect garbage hundreds of times, and what was imported is a million objects.
+    gc.collect()
+    gc.freeze()
