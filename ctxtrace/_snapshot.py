@@ -15,20 +15,20 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from contextvars import Context, ContextVar, Token, copy_context
+from contextvars import copy_context
 from functools import partial
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._compat import without_our_frames
 from ._drive import drive_awaitable, driver_of
-from ._errors import guard
-from .carriers import active, take_pins, variables_of
+from ._overlay import Overlay, values_of, values_without_runs
+from .carriers import take_pins
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
     from contextlib import AbstractContextManager
-    from types import TracebackType
+    from contextvars import Context
 
     from typing_extensions import Never, ParamSpec
 
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     _Driver = Callable[[Context, Any, object], Any]
 
 _T = TypeVar("_T")
-
-_MISSING: Any = object()
 
 # Variables that say something about a thread rather than about a request. Where work arrives
 # they have the value of the place of arrival: with the sender's, anyio.run() in a pool's
@@ -131,7 +129,7 @@ def detached(*misused: Never) -> AbstractContextManager[None]:
     Raises:
         TypeError: It was used as a decorator.
     """
-    overlay = _Overlay(_without_current_runs, None)
+    overlay = Overlay(values_without_runs, None)
     return overlay(*misused) if misused else overlay
 
 
@@ -172,12 +170,12 @@ class Snapshot:
         """
         _check_callable("Snapshot.run", function)
         try:
-            return self.call(function, driver_of(function), args, kwargs)
+            return _call(self, function, driver_of(function), args, kwargs)
         except BaseException as error:
             without_our_frames(error)
             raise
         finally:
-            del self  # a kept error keeps the frames it came through
+            del self  # as in _call()
 
     def wrap(self, function: Callable[_P, _T]) -> Callable[_P, _T]:
         """Bind a function to this snapshot.
@@ -251,36 +249,25 @@ class Snapshot:
         Returns:
             A context manager, to be entered once, that keeps the pins during the block.
         """
-        return _Overlay(self._overlaid, self._pins)
+        context = self._context
+        return Overlay(lambda: values_of(_settle(context.copy(), here=True)), self._pins)
 
-    def bind(self, function: Callable[..., _T]) -> Callable[..., _T]:
-        """Give `function` a copy of this snapshot for one call, in another thread."""
-        return _crossing(self._context.copy(), self._pins, function)
 
-    def call(
-        self,
-        function: Callable[..., Any],
-        driver: _Driver | None,
-        args: Any,
-        kwargs: Any,
-    ) -> Any:
-        """Call `function` in a fresh copy, and drive what it returns."""
-        context = _settle(self._context.copy(), here=True)
-        try:
-            result = context.run(function, *args, **kwargs)
-            return result if driver is None else driver(context, result, self._pins)
-        finally:
-            del self, context
+def bind(snapshot: Snapshot, function: Callable[..., _T]) -> Callable[..., _T]:
+    """Give `function` a copy of a snapshot's context for one call, in another thread."""
+    return _crossing(snapshot._context.copy(), snapshot._pins, function)
 
-    def _overlaid(self) -> dict[ContextVar[Any], Any]:
-        values = dict(_settle(self._context.copy(), here=True).items())
-        for carrier in active():
-            for variable in variables_of(carrier):
-                if variable not in values:
-                    empty = _default(variable)
-                    if empty is not _MISSING:
-                        values[variable] = empty
-        return values
+
+def _call(
+    snapshot: Snapshot, function: Callable[..., Any], driver: _Driver | None, args: Any, kwargs: Any
+) -> Any:
+    """Call `function` in a fresh copy, and drive what it returns."""
+    context = _settle(snapshot._context.copy(), here=True)
+    try:
+        result = context.run(function, *args, **kwargs)
+        return result if driver is None else driver(context, result, snapshot._pins)
+    finally:
+        del snapshot, context  # a kept error keeps the frames it came through
 
 
 # The two shapes of what `Snapshot.wrap` returns.
@@ -290,7 +277,7 @@ def _function(snapshot: Snapshot, function: Any, driver: _Driver | None) -> Any:
     @functools.wraps(function)
     def bound(*args: Any, **kwargs: Any) -> Any:
         try:
-            return snapshot.call(function, driver, args, kwargs)
+            return _call(snapshot, function, driver, args, kwargs)
         except BaseException as error:
             without_our_frames(error)
             raise
@@ -305,77 +292,13 @@ def _proxy(snapshot: Snapshot, function: Any, driver: _Driver) -> Any:
 
     def bound(wrapped: Any, _: object, args: Any, kwargs: Any) -> Any:
         try:
-            return snapshot.call(wrapped, driver, args, kwargs)
+            return _call(snapshot, wrapped, driver, args, kwargs)
         except BaseException as error:
             without_our_frames(error)
             raise
 
     make: Any = vars(wrapt)["FunctionWrapper"]  # which its types leave out before 3.10
     return make(function, bound)
-
-
-class _Overlay:
-    """Sets variables for a block and puts back what it set: `attach` and `detached`."""
-
-    __slots__ = ("_pins", "_tokens", "_values")
-
-    def __init__(
-        self, values: Callable[[], dict[ContextVar[Any], Any]] | None, pins: object
-    ) -> None:
-        self._values = values
-        self._pins = pins
-        self._tokens: list[Token[Any]] = []
-
-    def __enter__(self) -> None:
-        values, self._values = self._values, None
-        if values is None:
-            raise RuntimeError(
-                "this attach() or detached() was entered before: call it anew for each with block"
-            )
-        for variable, value in values().items():
-            # Also where it has that value now: the block may set it to another.
-            self._tokens.append(variable.set(value))
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        tokens, self._tokens = self._tokens, []
-        self._pins = None
-        for token in reversed(tokens):
-            try:
-                token.var.reset(token)
-            except ValueError:
-                # Python's word for "this is another context". What was set was set there,
-                # and is gone with it.
-                return
-
-    def __call__(self, function: object) -> Never:
-        raise TypeError(
-            f"attach() and detached() are context managers, not decorators: a decorator on "
-            f"{function!r} would act once, where the function is defined. Write "
-            "'with ...:' inside the function, around the code that it is for."
-        )
-
-
-def _without_current_runs() -> dict[ContextVar[Any], Any]:
-    """Return what the carriers' variables are to be where no run is current."""
-    context = copy_context()
-    variables: list[ContextVar[Any]] = []
-    for carrier in active():
-        context.run(guard, carrier.name, carrier.clear)
-        variables.extend(variables_of(carrier))
-    return {variable: context[variable] for variable in variables if variable in context}
-
-
-def _default(variable: ContextVar[Any]) -> Any:
-    # Python has no other way to ask for it.
-    try:
-        return Context().run(variable.get)
-    except LookupError:
-        return _MISSING
 
 
 def _check_callable(who: str, function: object) -> None:

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._compat import without_our_frames
-from .._snapshot import Snapshot, capture, cross, release
+from .._snapshot import Snapshot, bind, capture, cross, release
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -66,7 +66,7 @@ class _Item:
         self._fn = fn
 
     def crossing(self) -> Callable[..., Any]:
-        return self._snapshot.bind(self._fn)
+        return bind(self._snapshot, self._fn)
 
     def __call__(self, *args: Any) -> Any:
         # Reached where a subclass's submit() puts something around what it is given.

@@ -25,6 +25,7 @@ ORDER = [
     "_errors",
     "carriers",
     "_drive",
+    "_overlay",
     "_snapshot",
     "boundaries",
     "lifecycle",
