@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 
+import hypothesis  # noqa: F401 - not after freeze(): it looks for referrers of what it is given
 import pytest
 
 
