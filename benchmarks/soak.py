@@ -189,7 +189,16 @@ def main() -> int:
     print(f"| memory grown over the last nine tenths | {grown:.1f} MiB |")
     # The strong layout keeps a run in every context that is kept, with ctxtrace or without.
     sound = children == 0 and end <= early and grown < 16 and (kept == 0 or not WEAK)
-    print(f"\n{'Nothing grew.' if sound else 'SOMETHING GREW.'}")
+    if not sound:
+        verdict = "SOMETHING GREW."
+    elif kept:
+        verdict = (
+            "The pins kept nothing. This LangSmith keeps a run in each context that is kept, "
+            "with ctxtrace or without."
+        )
+    else:
+        verdict = "Nothing grew."
+    print(f"\n{verdict}")
     return 0 if sound else 1
 
 
