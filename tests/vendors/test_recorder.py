@@ -15,34 +15,9 @@ from typing import Any
 import langsmith
 import pytest
 from langsmith import run_trees, traceable
+from vendors.programs import async_outer, in_a_raw_thread, inner, outer
 
 from ctxtrace.testing import record_langsmith
-
-
-@traceable
-def inner() -> None:
-    pass
-
-
-@traceable
-def outer() -> None:
-    inner()
-
-
-@traceable
-async def async_inner() -> None:
-    pass
-
-
-@traceable
-async def async_outer() -> None:
-    await async_inner()
-
-
-def in_a_raw_thread(function: Any) -> None:
-    thread = threading.Thread(target=function, name="raw")
-    thread.start()
-    thread.join()
 
 
 def test_nested_calls_are_recorded_as_a_tree() -> None:

@@ -5,44 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import os
-import threading
 from typing import TYPE_CHECKING, Any
 
 import langsmith
 import pytest
-from langsmith import run_trees, traceable, utils
+from langsmith import run_trees, utils
 from langsmith._internal import _aiter, _context
+from vendors.programs import async_outer, in_a_raw_thread, outer
 
 from ctxtrace.testing import record_langsmith
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-
-@traceable
-def inner() -> None:
-    pass
-
-
-@traceable
-def outer() -> None:
-    inner()
-
-
-@traceable
-async def async_inner() -> None:
-    pass
-
-
-@traceable
-async def async_outer() -> None:
-    await async_inner()
-
-
-def in_a_raw_thread(function: Any) -> None:
-    thread = threading.Thread(target=function, name="raw")
-    thread.start()
-    thread.join()
 
 
 OFF = {
