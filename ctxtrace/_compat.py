@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 TASKS_TAKE_CONTEXT = sys.version_info >= (3, 11)
 """Whether asyncio's own create_task() knows ``context=``. Goes with Python 3.10."""
@@ -31,3 +32,35 @@ def without_our_frames(error: BaseException) -> None:
 
 def _is_ours(module: object) -> bool:
     return isinstance(module, str) and module.startswith("ctxtrace.")
+
+
+if sys.version_info >= (3, 11):
+
+    def is_suspended(generator: Any) -> bool:
+        """Whether a generator or async generator stands at one of its ``yield``s."""
+        if hasattr(generator, "gi_suspended"):
+            suspended: bool = generator.gi_suspended
+        elif hasattr(generator, "ag_suspended"):
+            suspended = generator.ag_suspended
+        else:
+            # Python 3.11 does not say it of async generators. One that was not stepped stands
+            # at the instruction that made it. Goes with Python 3.11.
+            from opcode import opmap
+
+            frame = generator.ag_frame
+            suspended = (
+                frame is not None
+                and not generator.ag_running
+                and frame.f_code.co_code[frame.f_lasti] != opmap["RETURN_GENERATOR"]
+            )
+        return suspended
+
+else:
+
+    def is_suspended(generator: Any) -> bool:
+        """Whether a generator or async generator stands at one of its ``yield``s."""
+        frame = generator.gi_frame if hasattr(generator, "gi_frame") else generator.ag_frame
+        running = (
+            generator.gi_running if hasattr(generator, "gi_frame") else generator.ag_running
+        )
+        return frame is not None and frame.f_lasti >= 0 and not running

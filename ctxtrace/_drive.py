@@ -23,10 +23,11 @@ import sys
 import types
 from collections.abc import AsyncGenerator, Coroutine, Generator
 from functools import partial
+from itertools import repeat
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ._compat import without_our_frames
+from ._compat import is_suspended, without_our_frames
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -37,8 +38,12 @@ _T = TypeVar("_T")
 _CO_SUSPENDS = inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 
 
-class Steps(Coroutine[Any, Any, _T]):
+class Steps(map, Coroutine[Any, Any, _T]):  # type: ignore[type-arg]
     """What an awaitable is to the one who steps it, with every step inside a context.
+
+    A step is ``run(send, None)``. Python's own `map` takes it, and is what the interpreter
+    finds in ``await`` and in a task's step: no Python frame lies between the one who steps and
+    the one who is stepped, which is half of what a step costs.
 
     Forwards attributes, so that a task shows the inner coroutine's name and line in its repr
     and its stack when it is given this object for a coroutine.
@@ -46,15 +51,15 @@ class Steps(Coroutine[Any, Any, _T]):
 
     __slots__ = ("_inner", "_run")
 
-    def __init__(self, context: Context, inner: Any) -> None:
-        self._run = context.run
-        self._inner = inner
+    __await__: Any = map.__iter__  # itself
 
-    def __await__(self) -> Steps[_T]:  # type: ignore[override]
-        return self
-
-    def __next__(self) -> Any:
-        return self._run(self._inner.send, None)
+    @classmethod
+    def of(cls, context: Context, inner: Any) -> Steps[Any]:
+        """Return the steps of a coroutine."""
+        steps = cls(context.run, repeat(inner.send), repeat(None))
+        steps._run = context.run
+        steps._inner = inner
+        return steps
 
     def send(self, value: Any) -> Any:
         return self._run(self._inner.send, value)
@@ -66,7 +71,33 @@ class Steps(Coroutine[Any, Any, _T]):
         self._run(self._inner.close)
 
     def __getattr__(self, name: str) -> Any:
+        if name in Steps.__slots__:  # of one that was made by copying: it is no coroutine
+            raise AttributeError(name)
         return getattr(self._inner, name)
+
+
+class _StepsOfMany(Steps[Any]):
+    """The steps of one awaitable iterator after the other: put the next one into `box[0]`.
+
+    For a driver that awaits thousands of them. It awaits one at a time, so one object serves
+    them all; with an object for each, a chunk would cost half as much again.
+    """
+
+    __slots__ = ("box",)
+
+    box: list[Any]
+
+    @classmethod
+    def within(cls, context: Context) -> _StepsOfMany:
+        box = [None]
+        steps = cls(context.run, repeat(next), map(box.__getitem__, repeat(0)))
+        steps._run = context.run
+        steps.box = box
+        return steps
+
+    @property
+    def _inner(self) -> Any:  # type: ignore[override]
+        return self.box[0]
 
 
 class _Unstarted:
@@ -91,13 +122,19 @@ class _Unstarted:
 
 
 def drive_awaitable(
-    context: Context, awaitable: Awaitable[_T], pins: object
-) -> Coroutine[Any, Any, _T]:
-    """Return a coroutine that awaits `awaitable` inside `context`."""
+    context: Context,
+    awaitable: Awaitable[_T],
+    pins: object,
+    then: Callable[[_T], Any] | None = None,
+) -> Coroutine[Any, Any, Any]:
+    """Return a coroutine that awaits `awaitable` inside `context`.
+
+    Its result goes through `then`, if that is given, once the pins have been let go.
+    """
     coroutine: Any = awaitable
     if not isinstance(awaitable, Coroutine):
         coroutine = _as_coroutine(awaitable)
-    return _named_after(coroutine, _drive_coroutine(context, _Unstarted(coroutine), pins))
+    return _named_after(coroutine, _drive_coroutine(context, _Unstarted(coroutine), pins, then))
 
 
 def _named_after(inner: Any, driver: Any) -> Any:
@@ -111,53 +148,67 @@ async def _as_coroutine(awaitable: Awaitable[_T]) -> _T:
     return await awaitable
 
 
-async def _drive_coroutine(context: Context, unstarted: _Unstarted, pins: object) -> Any:
+async def _drive_coroutine(
+    context: Context, unstarted: _Unstarted, pins: object, then: Callable[[Any], Any] | None
+) -> Any:
     try:
-        return await Steps[Any](context, unstarted.take())
+        result = await Steps.of(context, unstarted.take())
+        return result if then is None else then(result)
     except BaseException as error:
         without_our_frames(error)
         raise
     finally:
-        del context, pins
+        result = None
+        del context, pins, then
 
 
 def drive_generator(
     context: Context, generator: Generator[Any, Any, Any], pins: object
 ) -> Generator[Any, Any, Any]:
     """Return a generator that does inside `context` what is done to it."""
-    return _named_after(generator, _drive_generator(context, generator, pins))
+    started = is_suspended(generator)
+    driver = _named_after(generator, _drive_generator(context, generator, pins, started))
+    if started:
+        next(driver)  # to where it forwards; closing it before would close nothing
+    return driver
 
 
 def _drive_generator(
-    context: Context, generator: Generator[Any, Any, Any], pins: object
+    context: Context, generator: Generator[Any, Any, Any], pins: object, started: bool
 ) -> Generator[Any, Any, Any]:
     run = context.run
-    step: Any = partial(generator.send, None)
-    item: Any = None
+    send, throw = generator.send, generator.throw
+    value: Any = None
+    thrown: list[BaseException] = []
     try:
         while True:
-            try:
-                item = run(step)
-            except StopIteration as stop:
-                return stop.value
             # Not `yield from`: it closes the inner generator where it should throw
             # GeneratorExit into it, and loses what that one then yields or returns.
             try:
-                step = partial(generator.send, (yield item))
-            except BaseException as error:  # noqa: BLE001 - forwarded, not swallowed
+                if started:
+                    started = False
+                    value = yield
+                if thrown:
+                    value = yield run(throw, thrown.pop())
+                while True:
+                    value = yield run(send, value)
+            except BaseException as error:
+                # From inside, or thrown in where we stand? A generator that raised is over.
+                if generator.gi_frame is None or generator.gi_running:
+                    raise
                 without_our_frames(error)
-                step = partial(generator.throw, error)
+                thrown.append(error)
+    except StopIteration as stop:
+        return stop.value
     except BaseException as error:
         without_our_frames(error)
         raise
     finally:
         # Before 3.11 the error keeps this frame; this frame is not to keep the error.
-        del context, run, pins, step, item
-
-
+        del context, generator, run, send, throw, pins, value, thrown
 @types.coroutine
 def _drive_generator_coroutine(context: Context, generator: Any, pins: object) -> Any:
-    return (yield from _drive_generator(context, generator, pins))
+    return (yield from _drive_generator(context, generator, pins, False))
 
 
 def drive_generator_coroutine(context: Context, generator: Any, pins: object) -> Any:
@@ -169,30 +220,45 @@ def drive_async_generator(
     context: Context, generator: AsyncGenerator[Any, Any], pins: object
 ) -> AsyncGenerator[Any, Any]:
     """Return an async generator that does inside `context` what is done to it."""
-    return _named_after(generator, _drive_async_generator(context, generator, pins))
+    started = is_suspended(generator)
+    driver = _named_after(generator, _drive_async_generator(context, generator, pins, started))
+    if started:
+        try:
+            driver.__anext__().send(None)  # as in drive_generator()
+        except StopIteration:
+            pass  # what an async generator's step ends with
+    return driver
 
 
 async def _drive_async_generator(
-    context: Context, generator: AsyncGenerator[Any, Any], pins: object
+    context: Context, generator: AsyncGenerator[Any, Any], pins: object, started: bool
 ) -> AsyncGenerator[Any, Any]:
-    step: Any = _first_step(generator)
+    asend, athrow = generator.asend, generator.athrow
+    steps = _StepsOfMany.within(context)
+    box = steps.box
     item: Any = None
     try:
+        if not started:
+            box[0] = _first_step(generator)
+            item = await steps
         while True:
             try:
-                item = await Steps[Any](context, step)
-            except StopAsyncIteration:
-                return
-            try:
-                step = generator.asend((yield item))
+                box[0] = asend((yield item))
             except BaseException as error:  # noqa: BLE001 - forwarded, not swallowed
                 without_our_frames(error)
-                step = generator.athrow(error)
+                box[0] = athrow(error)
+            else:
+                item = await steps
+                continue
+            item = await steps
+            box[0] = None  # which has the error
+    except StopAsyncIteration:
+        return
     except BaseException as error:
         without_our_frames(error)
         raise
     finally:
-        del context, pins, step, item
+        del context, generator, asend, athrow, pins, steps, box, item
 
 
 def _first_step(generator: AsyncGenerator[Any, Any]) -> Any:

@@ -74,7 +74,7 @@ def _spawn(
         if TASKS_TAKE_CONTEXT:
             kwargs["context"] = context
         else:
-            coro = Steps[_T](context, coro)
+            coro = Steps.of(context, coro)
     try:
         task = create(coro, name=name, **kwargs)
         if pins is not None and not task.done():
