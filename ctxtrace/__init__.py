@@ -12,6 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._snapshot import Snapshot, capture, detached, wrap
     from .boundaries.executors import ThreadPoolExecutor, wrap_executor
+    from .boundaries.streams import streaming, traced_stream
     from .boundaries.tasks import TaskGroup, create_task, gather, run_in_executor, to_thread
     from .boundaries.threads import Thread, Timer
     from .carriers import Carrier, register_carrier
@@ -29,7 +30,9 @@ __all__ = [
     "gather",
     "register_carrier",
     "run_in_executor",
+    "streaming",
     "to_thread",
+    "traced_stream",
     "wrap",
     "wrap_executor",
 ]
@@ -47,7 +50,9 @@ _HOMES = {
     "gather": "boundaries.tasks",
     "register_carrier": "carriers",
     "run_in_executor": "boundaries.tasks",
+    "streaming": "boundaries.streams",
     "to_thread": "boundaries.tasks",
+    "traced_stream": "boundaries.streams",
     "wrap": "_snapshot",
     "wrap_executor": "boundaries.executors",
 }

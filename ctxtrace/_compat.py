@@ -60,7 +60,5 @@ else:
     def is_suspended(generator: Any) -> bool:
         """Whether a generator or async generator stands at one of its ``yield``s."""
         frame = generator.gi_frame if hasattr(generator, "gi_frame") else generator.ag_frame
-        running = (
-            generator.gi_running if hasattr(generator, "gi_frame") else generator.ag_running
-        )
+        running = generator.gi_running if hasattr(generator, "gi_frame") else generator.ag_running
         return frame is not None and frame.f_lasti >= 0 and not running

@@ -100,8 +100,8 @@ class _StepsOfMany(Steps[Any]):
         return self.box[0]
 
 
-class _Unstarted:
-    """A coroutine that has not been stepped, held by the coroutine that will drive it.
+class Unstarted:
+    """A coroutine that has not been stepped, held by the one that will await it.
 
     If that one is dropped or closed before its first step, Python says so ("was never
     awaited") or does not, as it should; this one's own warning would be a second.
@@ -117,8 +117,9 @@ class _Unstarted:
         return coroutine
 
     def __del__(self) -> None:
-        if self._coroutine is not None:
-            self._coroutine.close()
+        close = getattr(self._coroutine, "close", None)  # which other awaitables may lack
+        if close is not None:
+            close()
 
 
 def drive_awaitable(
@@ -134,7 +135,7 @@ def drive_awaitable(
     coroutine: Any = awaitable
     if not isinstance(awaitable, Coroutine):
         coroutine = _as_coroutine(awaitable)
-    return _named_after(coroutine, _drive_coroutine(context, _Unstarted(coroutine), pins, then))
+    return _named_after(coroutine, _drive_coroutine(context, Unstarted(coroutine), pins, then))
 
 
 def _named_after(inner: Any, driver: Any) -> Any:
@@ -149,7 +150,7 @@ async def _as_coroutine(awaitable: Awaitable[_T]) -> _T:
 
 
 async def _drive_coroutine(
-    context: Context, unstarted: _Unstarted, pins: object, then: Callable[[Any], Any] | None
+    context: Context, unstarted: Unstarted, pins: object, then: Callable[[Any], Any] | None
 ) -> Any:
     try:
         result = await Steps.of(context, unstarted.take())
@@ -206,6 +207,8 @@ def _drive_generator(
     finally:
         # Before 3.11 the error keeps this frame; this frame is not to keep the error.
         del context, generator, run, send, throw, pins, value, thrown
+
+
 @types.coroutine
 def _drive_generator_coroutine(context: Context, generator: Any, pins: object) -> Any:
     return (yield from _drive_generator(context, generator, pins, False))

@@ -16,7 +16,9 @@ _said: set[tuple[str, str, type[Exception]]] = set()
 _lock = threading.Lock()
 
 
-def guard(who: str, call: Callable[..., _T], *args: Any) -> _T | None:
+def guard(
+    who: str, call: Callable[..., _T], *args: Any, told: Callable[[Exception], object] | None = None
+) -> _T | None:
     """Return ``call(*args)``, or None when that raises an `Exception`.
 
     The only place in the package that catches `Exception`: what tracing does wrong must
@@ -25,9 +27,11 @@ def guard(who: str, call: Callable[..., _T], *args: Any) -> _T | None:
     this code runs at every crossing.
 
     Args:
-        who: The carrier, as its `name` has it; for the log.
-        call: What to call. Code of ours or of a vendor, never the user's own work.
+        who: Whose failure it would be, as the log is to say it: "carrier 'langsmith'".
+        call: What to call. Code of ours or of a vendor, or what a user gave us to help with
+            tracing; never the user's own work.
         *args: Positional arguments for it.
+        told: Called with the exception, each time.
 
     Safe to call from any thread.
     """
@@ -41,10 +45,12 @@ def guard(who: str, call: Callable[..., _T], *args: Any) -> _T | None:
             _said.add(kind)
         if first:
             logger.warning(
-                "carrier %r failed in %s(); the program goes on, but its traces may split. "
-                "Further failures of this kind are not logged.",
+                "%s failed in %s(); the program goes on, but its traces may split or lack "
+                "something. Further failures of this kind are not logged.",
                 who,
                 what,
                 exc_info=True,
             )
+        if told is not None:
+            told(error)
         return None

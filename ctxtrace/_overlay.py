@@ -10,7 +10,7 @@ from contextvars import Context, ContextVar, Token, copy_context
 from typing import TYPE_CHECKING, Any
 
 from ._errors import guard
-from .carriers import active, variables_of
+from .carriers import active, called, variables_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,7 +84,7 @@ def values_without_runs() -> dict[ContextVar[Any], Any]:
     context = copy_context()
     variables: list[ContextVar[Any]] = []
     for carrier in active():
-        context.run(guard, carrier.name, carrier.clear)
+        context.run(guard, called(carrier), carrier.clear)
         variables.extend(variables_of(carrier))
     return {variable: context[variable] for variable in variables if variable in context}
 

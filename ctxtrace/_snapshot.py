@@ -10,7 +10,7 @@ work sets is its own. The pins are held by the work and never by the context: ti
 connection pools and finished tasks keep contexts alive for as long as the process runs.
 """
 
-# bind() and _call() are as much part of Snapshot as its methods, and no business of its users.
+# bind() and call() are as much part of Snapshot as its methods, and no business of its users.
 # pyright: reportPrivateUsage=false
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._compat import without_our_frames
-from ._drive import drive_awaitable, driver_of
+from ._drive import drive_awaitable, drive_generator, driver_of
 from ._overlay import Overlay, values_of, values_without_runs
 from .carriers import take_pins
 
@@ -46,7 +46,7 @@ _T = TypeVar("_T")
 _OF_THE_THREAD = (("sniffio", "current_async_library_cvar"),)
 
 
-def _settle(context: Context, *, here: bool) -> Context:
+def settle(context: Context, *, here: bool) -> Context:
     """Make a copied context true of this thread, or of one that runs nothing yet."""
     for module, name in _OF_THE_THREAD:
         variable = getattr(sys.modules.get(module), name, None)
@@ -72,7 +72,7 @@ def cross(function: Callable[..., _T]) -> Callable[..., _T]:
 
 
 def _crossing(context: Context, pins: object, function: Callable[..., _T]) -> Callable[..., _T]:
-    _settle(context, here=False)
+    settle(context, here=False)
     if pins is None:
         return partial(context.run, function)
     crossing: _Pinned[_T] = _Pinned(context.run, function)
@@ -173,12 +173,12 @@ class Snapshot:
         """
         _check_callable("Snapshot.run", function)
         try:
-            return _call(self, function, driver_of(function), args, kwargs)
+            return call(self, function, driver_of(function), args, kwargs)
         except BaseException as error:
             without_our_frames(error)
             raise
         finally:
-            del self  # as in _call()
+            del self  # as in call()
 
     def wrap(self, function: Callable[_P, _T]) -> Callable[_P, _T]:
         """Bind a function to this snapshot.
@@ -207,11 +207,11 @@ class Snapshot:
         if driver is None:
             return _function(self, function, None)
         if isinstance(function, (FunctionType, MethodType, partial)):
-            return _proxy(self, function, driver)
+            return _bound(self, function, driver)
         if driver is drive_awaitable:
             # Frameworks ask of an object with `async def __call__` whether they may await it,
             # by looking at that method; so the method stands for the object.
-            return _proxy(self, getattr(function, "__call__"), driver)  # noqa: B004, B009
+            return _bound(self, getattr(function, "__call__"), driver)  # noqa: B004, B009
         return _function(self, function, driver)
 
     def drive(self, awaitable: Awaitable[_T]) -> Coroutine[Any, Any, _T]:
@@ -235,7 +235,7 @@ class Snapshot:
             raise TypeError(
                 f"Snapshot.drive() takes an awaitable, and {awaitable!r} cannot be awaited: {hint}."
             )
-        return drive_awaitable(_settle(self._context.copy(), here=True), awaitable, self._pins)
+        return drive_awaitable(settle(self._context.copy(), here=True), awaitable, self._pins)
 
     def attach(self) -> AbstractContextManager[None]:
         """Overlay the captured context on the current one, for a block.
@@ -253,7 +253,7 @@ class Snapshot:
             A context manager, to be entered once, that keeps the pins during the block.
         """
         context = self._context
-        return Overlay(lambda: values_of(_settle(context.copy(), here=True)), self._pins)
+        return Overlay(lambda: values_of(settle(context.copy(), here=True)), self._pins)
 
 
 def bind(snapshot: Snapshot, function: Callable[..., _T]) -> Callable[..., _T]:
@@ -261,11 +261,12 @@ def bind(snapshot: Snapshot, function: Callable[..., _T]) -> Callable[..., _T]:
     return _crossing(snapshot._context.copy(), snapshot._pins, function)
 
 
-def _call(
+def call(
     snapshot: Snapshot, function: Callable[..., Any], driver: _Driver | None, args: Any, kwargs: Any
 ) -> Any:
     """Call `function` in a fresh copy, and drive what it returns."""
-    context = _settle(snapshot._context.copy(), here=True)
+    # A generator may be stepped in any thread; what is asynchronous stays in one.
+    context = settle(snapshot._context.copy(), here=driver is not drive_generator)
     try:
         result = context.run(function, *args, **kwargs)
         return result if driver is None else driver(context, result, snapshot._pins)
@@ -280,7 +281,7 @@ def _function(snapshot: Snapshot, function: Any, driver: _Driver | None) -> Any:
     @functools.wraps(function)
     def bound(*args: Any, **kwargs: Any) -> Any:
         try:
-            return _call(snapshot, function, driver, args, kwargs)
+            return call(snapshot, function, driver, args, kwargs)
         except BaseException as error:
             without_our_frames(error)
             raise
@@ -288,17 +289,27 @@ def _function(snapshot: Snapshot, function: Any, driver: _Driver | None) -> Any:
     return bound
 
 
-def _proxy(snapshot: Snapshot, function: Any, driver: _Driver) -> Any:
-    # Seen as the kind of function it wraps, which a plain function in its place would not
-    # be, and yet called when it is called: errors in the arguments are raised at the call.
-    import wrapt
-
+def _bound(snapshot: Snapshot, function: Any, driver: _Driver) -> Any:
     def bound(wrapped: Any, _: object, args: Any, kwargs: Any) -> Any:
         try:
-            return _call(snapshot, wrapped, driver, args, kwargs)
+            return call(snapshot, wrapped, driver, args, kwargs)
         except BaseException as error:
             without_our_frames(error)
             raise
+
+    return seen_as(function, bound)
+
+
+def seen_as(function: Any, bound: Callable[[Any, object, Any, Any], Any]) -> Any:
+    """Return what is seen as `function`, of whatever kind that is, and calls `bound`.
+
+    That is called when the result is, so errors in the arguments are raised at the call. Its
+    arguments are the function (bound, where it is a method), the instance, the positional and
+    the keyword arguments.
+    """
+    # A plain function in its place would not be of a generator function's kind, and a
+    # generator function would not run before its first step.
+    import wrapt
 
     make: Any = vars(wrapt)["FunctionWrapper"]  # which its types leave out before 3.10
     return make(function, bound)

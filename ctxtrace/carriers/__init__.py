@@ -16,7 +16,7 @@ import sys
 import threading
 from contextvars import ContextVar
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from .._errors import guard
 
@@ -35,6 +35,16 @@ class Carrier(Protocol):
 
     A method that raises is logged once and taken for one that returned None: the work that
     crosses goes on. Every method may be called from any thread, at any time, several at once.
+
+    A carrier may have two methods more, for `ctxtrace.traced_stream`:
+
+    ``open_run(name, run_type, inputs)`` opens a run and makes it current, in the context that
+    is current, which belongs to the stream alone. It returns a function to end the run with,
+    or None when nothing is traced now. That function is called once, with a `StreamEnd`, from
+    any context and thread. `inputs` are the arguments of the call by name, or None.
+
+    ``join(chunks)`` returns one object made of a list of them, or None for chunks that are
+    not the library's own.
     """
 
     __module__ = "ctxtrace"
@@ -70,6 +80,31 @@ class Carrier(Protocol):
         return ()
 
 
+class StreamEnd(NamedTuple):
+    """What is known of a stream when it has ended; see `Carrier`."""
+
+    outputs: Any
+    """What the stream gave: joined, reduced or as a list. None where it was not recorded."""
+
+    error: Exception | None
+    """What the stream failed with."""
+
+    closed_early: bool
+    """Whether its consumer stopped before its end: by break, close, cancellation, or dropping it."""
+
+    chunks: int
+    """How many chunks it gave."""
+
+    kept: int
+    """How many of them the outputs are made of."""
+
+    first_chunk_after: float | None
+    """Seconds from the opening of the run to the first chunk."""
+
+    reduce_error: Exception | None
+    """What the user's ``reduce`` failed with; the outputs are then as they are without it."""
+
+
 # For each library: the module whose presence shows that a run may be current, and ours.
 _BUILT_IN = (
     ("langsmith._internal._context", "langsmith"),
@@ -92,11 +127,16 @@ def take_pins() -> tuple[object, ...] | None:
     if _waiting and len(sys.modules) != _modules_seen:
         _look_for_libraries()
     pins = None
-    for name, pin in _pinning:
-        held = guard(name, pin)
+    for who, pin in _pinning:
+        held = guard(who, pin)
         if held is not None:
             pins = (held,) if pins is None else (*pins, held)
     return pins
+
+
+def called(carrier: Carrier) -> str:
+    """Return how the log calls a carrier."""
+    return f"carrier {carrier.name!r}"
 
 
 def active() -> tuple[Carrier, ...]:
@@ -108,7 +148,7 @@ def active() -> tuple[Carrier, ...]:
 
 def variables_of(carrier: Carrier) -> tuple[ContextVar[Any], ...]:
     """Return the carrier's own variables; none where it fails to say."""
-    return guard(carrier.name, _variables, carrier) or ()
+    return guard(called(carrier), _variables, carrier) or ()
 
 
 def _variables(carrier: Carrier) -> tuple[ContextVar[Any], ...]:
@@ -117,6 +157,20 @@ def _variables(carrier: Carrier) -> tuple[ContextVar[Any], ...]:
         if not isinstance(variable, ContextVar):
             raise TypeError(f"variables() is to give context variables, and gave {variable!r}")
     return variables
+
+
+def load_wanted() -> None:
+    """Import the libraries that are to trace, as the environment says, and that nobody has yet.
+
+    For who asks for a run in so many words; a crossing has no use for a library that nothing
+    else has imported.
+    """
+    for library, ours in _waiting:
+        if library not in sys.modules:
+            module = import_module(f"{__name__}.{ours}")
+            load = getattr(module, "load_if_wanted", None)
+            if load is not None:
+                guard(f"carrier {ours!r}", load)
 
 
 def register_carrier(carrier: Carrier) -> Callable[[], None]:
@@ -176,7 +230,7 @@ def _replace(carriers: list[Carrier]) -> None:
     global _active, _pinning
     _active = tuple(carriers)
     _pinning = tuple(
-        (carrier.name, carrier.pin)
+        (called(carrier), carrier.pin)
         for carrier in carriers
         if getattr(type(carrier), "pin", None) is not Carrier.pin
     )
@@ -197,7 +251,7 @@ def _look_for_libraries() -> None:
                 continue  # another thread was faster
             _waiting = tuple(entry for entry in _waiting if entry[0] != library)
         # Outside the lock: this imports a module of ours, and imports take locks too.
-        carrier = guard(ours, _make, ours)
+        carrier = guard(f"carrier {ours!r}", _make, ours)
         if carrier is not None:
             _activate(carrier)
     _modules_seen = count

@@ -13,15 +13,23 @@ list that takes no more children once the run has ended.
 
 from __future__ import annotations
 
+import os
 import sys
+import traceback
 import weakref
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
+from datetime import timedelta
+from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from . import Carrier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from . import StreamEnd
 
 _CONTEXT = "langsmith._internal._context"
 _RUN_TREES = "langsmith.run_trees"
@@ -94,6 +102,17 @@ class _LangSmith(Carrier):
         if client is not None and context._CLIENT.get() is None:
             context._CLIENT.set(client)
 
+    def open_run(
+        self, name: str, run_type: Any, inputs: dict[str, Any] | None
+    ) -> Callable[[StreamEnd], None] | None:
+        """Start a run, if tracing is on, with everything that LangSmith's own `trace` minds."""
+        from langsmith import run_helpers, utils
+
+        if not utils.tracing_is_enabled():
+            return None
+        block = run_helpers.trace(name, run_type, inputs=inputs)
+        return partial(_end, block, block.__enter__())
+
     def variables(self) -> Iterable[ContextVar[Any]]:
         # Some of them are in run_trees, which may be imported after us: remember none
         # before it is there.
@@ -109,6 +128,46 @@ class _LangSmith(Carrier):
         if len(modules) == 2:
             self._variables = tuple(found)
         return tuple(found)
+
+
+def _end(block: Any, run: Any, end: StreamEnd) -> None:
+    metadata: dict[str, Any] = {
+        "ctxtrace.stream.chunks": end.chunks,
+        "ctxtrace.stream.closed_early": end.closed_early,
+    }
+    if end.kept < end.chunks and end.outputs is not None:
+        metadata["ctxtrace.stream.chunks_kept"] = end.kept
+    if end.reduce_error is not None:
+        metadata["ctxtrace.stream.reduce_error"] = repr(end.reduce_error)
+    run.add_metadata(metadata)
+    if end.first_chunk_after is not None:
+        # LangSmith's word for it, whatever the chunk is; from it comes the time to first token.
+        time = run.start_time + timedelta(seconds=end.first_chunk_after)
+        run.add_event({"name": "new_token", "time": time.isoformat()})
+    outputs = end.outputs
+    if outputs is not None and not isinstance(outputs, dict):
+        outputs = {"output": outputs}
+    run.end(outputs=outputs, error=None if end.error is None else _formatted(end.error))
+    # In a copy: on leaving, the block sets all of LangSmith's variables to what they were
+    # where it was entered, and a stream may end anywhere.
+    copy_context().run(block.__exit__, None, None, None)
+
+
+def _formatted(error: Exception) -> str:
+    trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    return f"{error!r}\n\n{trace}"
+
+
+def load_if_wanted() -> None:
+    """Import LangSmith if the environment says that it is to trace."""
+    names = (
+        "LANGSMITH_TRACING_V2",
+        "LANGCHAIN_TRACING_V2",
+        "LANGSMITH_TRACING",
+        "LANGCHAIN_TRACING",
+    )
+    if any(os.environ.get(name) == "true" for name in names) and find_spec("langsmith"):
+        import_module("langsmith.run_helpers")
 
 
 def make() -> Carrier:

@@ -6,14 +6,19 @@ context variable. `clear` takes the span out and leaves the rest (baggage) in pl
 
 from __future__ import annotations
 
+import json
+import os
 import sys
 from contextvars import ContextVar
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from . import Carrier
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+
+    from . import StreamEnd
 
 
 class _OpenTelemetry(Carrier):
@@ -25,12 +30,62 @@ class _OpenTelemetry(Carrier):
         # Attached in a private copy that is thrown away; there is nothing to detach.
         context.attach(trace.set_span_in_context(trace.INVALID_SPAN))
 
+    def open_run(
+        self, name: str, run_type: str, inputs: dict[str, Any] | None
+    ) -> Callable[[StreamEnd], None] | None:
+        """Start a span, if the program has set a provider. Inputs are never recorded."""
+        trace: Any = sys.modules["opentelemetry.trace"]
+        context: Any = sys.modules["opentelemetry.context"]
+        provider = trace.get_tracer_provider()
+        if isinstance(provider, trace.ProxyTracerProvider):
+            return None  # what stands there until somebody sets one
+        tracer = provider.get_tracer("ctxtrace")
+        span = tracer.start_span(name, attributes={"ctxtrace.stream.run_type": run_type})
+        context.attach(trace.set_span_in_context(span))  # for the stream's life: not detached
+        return partial(_end, span)
+
     def variables(self) -> Iterable[ContextVar[Any]]:
         # Looked up anew each time: OTEL_PYTHON_CONTEXT may name an implementation without
         # context variables, and tests exchange the object.
         context: Any = sys.modules["opentelemetry.context"]
         variable = getattr(context._RUNTIME_CONTEXT, "_current_context", None)
         return (variable,) if isinstance(variable, ContextVar) else ()
+
+
+def _end(span: Any, end: StreamEnd) -> None:
+    trace: Any = sys.modules["opentelemetry.trace"]
+    attributes: dict[str, Any] = {
+        "ctxtrace.stream.chunks": end.chunks,
+        "ctxtrace.stream.closed_early": end.closed_early,
+    }
+    if end.first_chunk_after is not None:
+        attributes["gen_ai.response.time_to_first_chunk"] = end.first_chunk_after
+    if end.reduce_error is not None:
+        # Its type: the message may quote what was reduced.
+        attributes["ctxtrace.stream.reduce_error"] = type(end.reduce_error).__qualname__
+    if end.outputs is not None and _content_is_wanted():
+        attributes["gen_ai.output.messages"] = _message(end)
+    span.set_attributes(attributes)
+    if end.error is not None:
+        span.record_exception(end.error)
+        text = f"{type(end.error).__name__}: {end.error}"
+        span.set_status(trace.Status(trace.StatusCode.ERROR, text))
+    span.end()
+
+
+def _content_is_wanted() -> bool:
+    # "true" in the first form of the convention, a place to put it in the present one.
+    wanted = os.environ.get("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "")
+    return wanted.strip().upper() in ("TRUE", "SPAN_ONLY", "SPAN_AND_EVENT")
+
+
+def _message(end: StreamEnd) -> str:
+    # The shape that the GenAI conventions give to output messages.
+    content = getattr(end.outputs, "content", end.outputs)
+    text = content if isinstance(content, str) else json.dumps(content, default=str)
+    reason = "error" if end.error is not None else "stop"
+    part = {"type": "text", "content": text}
+    return json.dumps([{"role": "assistant", "parts": [part], "finish_reason": reason}])
 
 
 def make() -> Carrier:

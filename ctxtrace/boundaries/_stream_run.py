@@ -1,0 +1,260 @@
+"""The run that a stream has for its own, for `traced_stream`.
+
+Opened inside the stream's context, so that it takes its parent there and is the parent of
+whatever the stream does; ended when the stream is, however that comes about. The carriers
+know what a run is; here is known what a stream did.
+"""
+
+from __future__ import annotations
+
+import inspect
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from .._compat import without_our_frames
+from .._drive import Unstarted
+from .._errors import guard
+from ..carriers import StreamEnd, active, called
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Generator
+
+RUN_TYPES = ("tool", "chain", "llm", "retriever", "embedding", "prompt", "parser")
+
+
+class StreamRun:
+    """One stream's run: what it gave, how it went, and whom to tell."""
+
+    __slots__ = (
+        "_call",
+        "_chunks",
+        "_count",
+        "_ends",
+        "_first",
+        "_max",
+        "_name",
+        "_opened",
+        "_record",
+        "_reduce",
+        "_run_type",
+    )
+
+    def __init__(
+        self,
+        run_type: str,
+        reduce: Callable[[list[Any]], Any] | None,
+        record: bool,
+        max_chunks: int,
+        name: str,
+        call: tuple[Any, Any, Any] | None,
+    ) -> None:
+        self._ends: tuple[tuple[str, Callable[[StreamEnd], None]], ...] = ()
+        self._name = name
+        self._run_type = run_type
+        self._reduce = reduce
+        self._record = record
+        self._max = max_chunks
+        self._call = call
+        self._opened: float | None = None
+        self._first: float | None = None
+        self._chunks: list[Any] = []
+        self._count = 0
+
+    # What a stream does, in its context.
+
+    def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Call the function whose body, and not only what it returns, is part of the stream."""
+        self._open()
+        try:
+            return function(*args, **kwargs)
+        except BaseException as error:
+            self.end(error)
+            without_our_frames(error)
+            raise
+
+    def step(self, take: Callable[..., Any], *args: Any) -> Any:
+        """Take a step of a generator or an iterator."""
+        self._open()
+        try:
+            chunk = take(*args)
+        except BaseException as error:
+            self._ended_by(error, args)
+            without_our_frames(error)
+            raise
+        self._add(chunk)
+        return chunk
+
+    async def async_step(self, step: Awaitable[Any], *args: Any) -> Any:
+        """Await a step of an async generator or an async iterator."""
+        self._open()
+        try:
+            chunk = await step
+        except BaseException as error:
+            self._ended_by(error, args)
+            without_our_frames(error)
+            raise
+        self._add(chunk)
+        return chunk
+
+    # The streams as they are to be driven.
+
+    def of_generator(self, generator: Any) -> Any:
+        return _Generator(self, generator)
+
+    def of_async_generator(self, generator: Any) -> Any:
+        return _AsyncGenerator(self, generator)
+
+    def of_awaitable(self, awaitable: Any) -> Any:
+        coroutine = self._awaited(Unstarted(awaitable))
+        coroutine.__name__ = getattr(awaitable, "__name__", coroutine.__name__)
+        coroutine.__qualname__ = getattr(awaitable, "__qualname__", coroutine.__qualname__)
+        return coroutine
+
+    async def _awaited(self, unstarted: Unstarted) -> Any:
+        self._open()
+        try:
+            return await unstarted.take()
+        except BaseException as error:
+            self.end(error)
+            without_our_frames(error)
+            raise
+
+    # The run.
+
+    def _open(self) -> None:
+        if self._opened is not None:
+            return
+        self._opened = time.perf_counter()
+        call, self._call = self._call, None
+        inputs: dict[str, Any] | None = None
+        if call is not None and self._record:
+            inputs = _arguments(*call)
+        ends: list[tuple[str, Callable[[StreamEnd], None]]] = []
+        for carrier in active():
+            open_run = getattr(carrier, "open_run", None)
+            if open_run is not None:
+                end = guard(called(carrier), open_run, self._name, self._run_type, inputs)
+                if end is not None:
+                    ends.append((called(carrier), end))
+        self._ends = tuple(ends)
+
+    def _add(self, chunk: Any) -> None:
+        if not self._ends:
+            return
+        self._count += 1
+        if self._first is None:
+            self._first = time.perf_counter()
+        if self._record and len(self._chunks) < self._max:
+            self._chunks.append(chunk)
+
+    def _ended_by(self, error: BaseException, args: Any) -> None:
+        if isinstance(error, (StopIteration, StopAsyncIteration)):
+            # A generator may answer a GeneratorExit by returning.
+            self.end(closed_early=any(isinstance(arg, GeneratorExit) for arg in args))
+        else:
+            self.end(error)
+
+    def end(self, error: BaseException | None = None, closed_early: bool = False) -> None:
+        """End the run; only the first time does anything.
+
+        Args:
+            error: What ended the stream. One that is no `Exception` (GeneratorExit, a
+                cancellation, KeyboardInterrupt) is somebody else's wish, and no failure.
+            closed_early: Whether the consumer ended it.
+        """
+        ends, self._ends = self._ends, ()
+        if not ends:
+            return
+        chunks, self._chunks = self._chunks, []
+        failures: list[Exception] = []
+        outputs = self._outputs(chunks, failures.append) if self._record else None
+        opened, first = self._opened, self._first
+        failed = isinstance(error, Exception)
+        end = StreamEnd(
+            outputs=outputs,
+            error=error if isinstance(error, Exception) else None,
+            closed_early=closed_early or (error is not None and not failed),
+            chunks=self._count,
+            kept=len(chunks),
+            first_chunk_after=None if opened is None or first is None else first - opened,
+            reduce_error=failures[0] if failures else None,
+        )
+        for who, tell in ends:
+            guard(who, tell, end)
+
+    def _outputs(self, chunks: list[Any], failed: Callable[[Exception], None]) -> Any:
+        if self._reduce is not None:
+            failures: list[Exception] = []
+            reduced = guard(
+                f"the reduce of traced_stream {self._name!r}",
+                self._reduce,
+                list(chunks),
+                told=failures.append,
+            )
+            if not failures:
+                return reduced
+            failed(failures[0])
+        if chunks and all(isinstance(chunk, str) for chunk in chunks):
+            return "".join(chunks)
+        for carrier in active():
+            join = getattr(carrier, "join", None)
+            joined = guard(called(carrier), join, chunks) if join is not None and chunks else None
+            if joined is not None:
+                return joined
+        return chunks
+
+    def __del__(self) -> None:
+        # Dropped, and never told so: a stream object that was not closed, an async generator
+        # whose loop was gone.
+        if self._ends:
+            self.end(closed_early=True)
+
+
+def _arguments(function: Any, args: Any, kwargs: Any) -> dict[str, Any]:
+    """Return the arguments of a call by their names."""
+    bind = partial(_bind, function, args, kwargs)
+    return guard("traced_stream", bind) or {"args": args, "kwargs": kwargs}
+
+
+def _bind(function: Any, args: Any, kwargs: Any) -> dict[str, Any]:
+    return dict(inspect.signature(function).bind(*args, **kwargs).arguments)
+
+
+class _Generator:
+    """A generator whose steps the run sees."""
+
+    __slots__ = ("_generator", "_run")
+
+    def __init__(self, run: StreamRun, generator: Any) -> None:
+        self._run = run
+        self._generator = generator
+
+    def send(self, value: Any) -> Any:
+        return self._run.step(self._generator.send, value)
+
+    def throw(self, error: BaseException) -> Any:
+        return self._run.step(self._generator.throw, error)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._generator, name)
+
+
+class _AsyncGenerator:
+    """An async generator whose steps the run sees."""
+
+    __slots__ = ("_generator", "_run")
+
+    def __init__(self, run: StreamRun, generator: Any) -> None:
+        self._run = run
+        self._generator = generator
+
+    def asend(self, value: Any) -> Generator[Any, None, Any]:
+        # Its steps are taken with next(), and a coroutine is no iterator.
+        return self._run.async_step(self._generator.asend(value)).__await__()
+
+    def athrow(self, error: BaseException) -> Generator[Any, None, Any]:
+        return self._run.async_step(self._generator.athrow(error), error).__await__()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._generator, name)
