@@ -22,6 +22,7 @@ import inspect
 import sys
 import types
 from collections.abc import AsyncGenerator, Coroutine, Generator
+from contextlib import suppress
 from functools import partial
 from itertools import repeat
 from types import FunctionType
@@ -38,7 +39,11 @@ _T = TypeVar("_T")
 _CO_SUSPENDS = inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 
 
-class Steps(map, Coroutine[Any, Any, _T]):  # type: ignore[type-arg]
+# Of which type checkers make more than there is in it.
+_map: Any = map
+
+
+class Steps(_map, Coroutine[Any, Any, _T]):
     """What an awaitable is to the one who steps it, with every step inside a context.
 
     A step is ``run(send, None)``. Python's own `map` takes it, and is what the interpreter
@@ -51,7 +56,10 @@ class Steps(map, Coroutine[Any, Any, _T]):  # type: ignore[type-arg]
 
     __slots__ = ("_inner", "_run")
 
-    __await__: Any = map.__iter__  # itself
+    _inner: Any
+    _run: Any
+
+    __await__: Any = _map.__iter__  # itself
 
     @classmethod
     def of(cls, context: Context, inner: Any) -> Steps[Any]:
@@ -89,14 +97,14 @@ class _StepsOfMany(Steps[Any]):
 
     @classmethod
     def within(cls, context: Context) -> _StepsOfMany:
-        box = [None]
+        box: list[Any] = [None]
         steps = cls(context.run, repeat(next), map(box.__getitem__, repeat(0)))
         steps._run = context.run
         steps.box = box
         return steps
 
     @property
-    def _inner(self) -> Any:  # type: ignore[override]
+    def _inner(self) -> Any:
         return self.box[0]
 
 
@@ -153,19 +161,18 @@ async def _drive_coroutine(
     context: Context, unstarted: Unstarted, pins: object, then: Callable[[Any], Any] | None
 ) -> Any:
     try:
-        result = await Steps.of(context, unstarted.take())
+        steps: Any = Steps.of(context, unstarted.take())
+        result = await steps
         return result if then is None else then(result)
     except BaseException as error:
         without_our_frames(error)
         raise
     finally:
-        result = None
+        steps = result = None
         del context, pins, then
 
 
-def drive_generator(
-    context: Context, generator: Generator[Any, Any, Any], pins: object
-) -> Generator[Any, Any, Any]:
+def drive_generator(context: Context, generator: Any, pins: object) -> Generator[Any, Any, Any]:
     """Return a generator that does inside `context` what is done to it."""
     started = is_suspended(generator)
     driver = _named_after(generator, _drive_generator(context, generator, pins, started))
@@ -175,7 +182,7 @@ def drive_generator(
 
 
 def _drive_generator(
-    context: Context, generator: Generator[Any, Any, Any], pins: object, started: bool
+    context: Context, generator: Any, pins: object, started: bool
 ) -> Generator[Any, Any, Any]:
     run = context.run
     send, throw = generator.send, generator.throw
@@ -226,10 +233,8 @@ def drive_async_generator(
     started = is_suspended(generator)
     driver = _named_after(generator, _drive_async_generator(context, generator, pins, started))
     if started:
-        try:
+        with suppress(StopIteration):  # with which an async generator's step gives its item
             driver.__anext__().send(None)  # as in drive_generator()
-        except StopIteration:
-            pass  # what an async generator's step ends with
     return driver
 
 
@@ -237,7 +242,7 @@ async def _drive_async_generator(
     context: Context, generator: AsyncGenerator[Any, Any], pins: object, started: bool
 ) -> AsyncGenerator[Any, Any]:
     asend, athrow = generator.asend, generator.athrow
-    steps = _StepsOfMany.within(context)
+    steps: Any = _StepsOfMany.within(context)
     box = steps.box
     item: Any = None
     try:

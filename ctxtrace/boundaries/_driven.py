@@ -25,19 +25,20 @@ if TYPE_CHECKING:
     from ._stream_run import StreamRun
 
 
-def is_stream(thing: object) -> bool:
+_kind: Callable[[Any], Any] = type
+
+
+def is_stream(thing: Any) -> bool:
     """Whether something is an iterator or an async iterator."""
-    # On the type, as the interpreter looks for them.
-    return (
-        hasattr(type(thing), "__next__") or hasattr(type(thing), "__anext__")
-    ) and not _is_generator_coroutine(thing)
+    kind = _kind(thing)  # where the interpreter looks for them
+    steps = hasattr(kind, "__next__") or hasattr(kind, "__anext__")
+    return steps and not _is_coroutine_in_fact(thing)
 
 
-def _is_generator_coroutine(thing: object) -> bool:
-    # Made by types.coroutine: a generator in form, to be awaited in fact.
-    return (
-        inspect.isgenerator(thing) and thing.gi_code.co_flags & inspect.CO_ITERABLE_COROUTINE != 0
-    )
+def _is_coroutine_in_fact(thing: Any) -> bool:
+    # What a function made by types.coroutine returns: a generator, to be awaited.
+    flags: int = thing.gi_code.co_flags if inspect.isgenerator(thing) else 0
+    return flags & inspect.CO_ITERABLE_COROUTINE != 0
 
 
 def drive_stream(
@@ -56,15 +57,15 @@ def drive_stream(
     Raises:
         TypeError: It is none of these; from an awaitable, when it is awaited.
     """
-    if inspect.isgenerator(stream) and not _is_generator_coroutine(stream):
-        settle(context, here=False)
-        return drive_generator(context, stream if run is None else run.of_generator(stream), pins)
-    if inspect.isasyncgen(stream):
-        stream = stream if run is None else run.of_async_generator(stream)
-        return drive_async_generator(context, stream, pins)
     if is_stream(stream):
-        if not hasattr(type(stream), "__anext__"):
-            settle(context, here=False)
+        if not hasattr(_kind(stream), "__anext__"):
+            settle(context, here=False)  # it may be stepped in any thread
+        if inspect.isgenerator(stream):
+            generator = stream if run is None else run.of_generator(stream)
+            return drive_generator(context, generator, pins)
+        if inspect.isasyncgen(stream):
+            generator = stream if run is None else run.of_async_generator(stream)
+            return drive_async_generator(context, generator, pins)
         return _proxy(_Room(context), stream, pins, run)
     if inspect.isawaitable(stream):
         awaitable = stream if run is None else run.of_awaitable(stream)
@@ -220,11 +221,11 @@ _METHODS: dict[str, Any] = {
 }
 
 _ObjectProxy: Any = vars(wrapt)["ObjectProxy"]
-_classes: weakref.WeakKeyDictionary[type, Any] = weakref.WeakKeyDictionary()
+_classes: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
 
 
 def _proxy(room: _Room, stream: Any, pins: object, run: StreamRun | None) -> Any:
-    kind: type = type(stream)
+    kind = _kind(stream)
     made = _classes.get(kind)
     if made is None:
         members = {

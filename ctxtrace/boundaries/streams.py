@@ -82,7 +82,7 @@ def streaming(target: Any = _NOTHING, /) -> Any:
     """
     if target is _NOTHING:
         return streaming
-    return _decorated("streaming", target, None)
+    return _decorated("streaming", None, None, target)
 
 
 @overload
@@ -163,17 +163,18 @@ def traced_stream(
         raise ValueError(f"max_chunks is {max_chunks}, and must not be negative.")
     new_run = partial(StreamRun, run_type, reduce, record, max_chunks)
     load_wanted()
-    if target is _NOTHING:
-        return lambda target: _decorated("traced_stream", target, new_run, name)  # noqa: ARG005
-    return _decorated("traced_stream", target, new_run, name)
+    decorate = partial(_decorated, "traced_stream", new_run, name)
+    return decorate if target is _NOTHING else decorate(target)
 
 
 def _decorated(
-    decorator: str, target: Any, new_run: Callable[..., StreamRun] | None, name: str | None = None
+    decorator: str, new_run: Callable[..., StreamRun] | None, name: str | None, target: Any
 ) -> Any:
     if is_stream(target):
         return _iterating(target, new_run, name)
-    function = target.__func__ if isinstance(target, (classmethod, staticmethod)) else target
+    function = target
+    if type(target) in (classmethod, staticmethod):
+        function = target.__func__
     if not callable(function) or (isinstance(function, type) and not _makes_streams(function)):
         raise TypeError(_refusal(decorator, target))
     # Of a generator function nothing runs before the first step; with others, the call counts.
@@ -207,7 +208,7 @@ def _iterating(stream: Any, new_run: Callable[..., StreamRun] | None, name: str 
     return call(capture(), lambda: stream, partial(_drive, run, ""), (), {})
 
 
-def _makes_streams(kind: type) -> bool:
+def _makes_streams(kind: Any) -> bool:
     return hasattr(kind, "__next__") or hasattr(kind, "__anext__")
 
 

@@ -90,7 +90,7 @@ class StreamEnd(NamedTuple):
     """What the stream failed with."""
 
     closed_early: bool
-    """Whether its consumer stopped before its end: by break, close, cancellation, or dropping it."""
+    """Whether its consumer ended it: by break, close, cancellation, or by dropping it."""
 
     chunks: int
     """How many chunks it gave."""

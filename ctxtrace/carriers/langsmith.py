@@ -106,8 +106,9 @@ class _LangSmith(Carrier):
         self, name: str, run_type: Any, inputs: dict[str, Any] | None
     ) -> Callable[[StreamEnd], None] | None:
         """Start a run, if tracing is on, with everything that LangSmith's own `trace` minds."""
-        from langsmith import run_helpers, utils
-
+        # Imported here where nothing else has: it takes most of a second.
+        run_helpers: Any = import_module("langsmith.run_helpers")
+        utils: Any = import_module("langsmith.utils")
         if not utils.tracing_is_enabled():
             return None
         block = run_helpers.trace(name, run_type, inputs=inputs)
