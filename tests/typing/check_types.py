@@ -236,3 +236,68 @@ def register_carrier_returns_its_undo() -> None:
     ctxtrace.register_carrier(Inheriting())
     ctxtrace.register_carrier(NoCarrier())  # type: ignore[arg-type]
     ctxtrace.register_carrier(MyCarrier)  # type: ignore[arg-type]
+
+
+# A stream stays what it was: the same kind of function, or the same type.
+
+
+async def returns_a_stream(x: int) -> AsyncIterator[str]:
+    return async_generator(x)
+
+
+class Streams:
+    @ctxtrace.streaming
+    def method(self, x: int) -> Iterator[str]:
+        yield str(x)
+
+    @ctxtrace.traced_stream(name="tokens", run_type="llm", reduce=len, record=True, max_chunks=5)
+    async def async_method(self, x: int) -> AsyncIterator[str]:
+        yield str(x)
+
+
+@ctxtrace.streaming()
+def called_form(x: int) -> Iterator[str]:
+    yield str(x)
+
+
+def streaming_keeps_a_function() -> None:
+    assert_type(ctxtrace.streaming(generator)(1), Iterator[str])
+    assert_type(ctxtrace.streaming(async_generator)(1), AsyncIterator[str])
+    assert_type(ctxtrace.traced_stream(generator)(1), Iterator[str])
+    assert_type(ctxtrace.traced_stream(name="tokens")(generator)(1), Iterator[str])
+    assert_type(called_form(1), Iterator[str])
+    assert_type(Streams().method(1), Iterator[str])
+    assert_type(Streams().async_method(1), AsyncIterator[str])
+    ctxtrace.streaming(generator)("1")  # type: ignore[arg-type]
+    called_form("1")  # type: ignore[arg-type]
+
+
+async def streaming_keeps_a_coroutine_function() -> None:
+    assert_type(await ctxtrace.streaming(returns_a_stream)(1), AsyncIterator[str])
+
+
+class TokenStream:
+    text: str
+
+    def __iter__(self) -> TokenStream:
+        return self
+
+    def __next__(self) -> str:
+        return self.text
+
+
+def streaming_keeps_a_stream(stream: TokenStream, bare: Iterator[int]) -> None:
+    assert_type(ctxtrace.streaming(stream), TokenStream)
+    assert_type(ctxtrace.streaming(bare), Iterator[int])
+    assert_type(ctxtrace.traced_stream(stream, name="tokens"), TokenStream)
+
+
+def streaming_takes_only_streams() -> None:
+    ctxtrace.streaming(42)  # type: ignore[call-overload]
+    ctxtrace.streaming(length)  # type: ignore[type-var]
+    ctxtrace.traced_stream(run_type="poem")  # type: ignore[call-overload]
+    ctxtrace.traced_stream(reduce=42)  # type: ignore[call-overload]
+
+
+def length(x: str) -> int:
+    return len(x)
