@@ -38,11 +38,10 @@ if sys.version_info >= (3, 11):
 
     def is_suspended(generator: Any) -> bool:
         """Whether a generator or async generator stands at one of its ``yield``s."""
-        if hasattr(generator, "gi_suspended"):
-            suspended: bool = generator.gi_suspended
-        elif hasattr(generator, "ag_suspended"):
-            suspended = generator.ag_suspended
-        else:
+        suspended: bool | None = getattr(generator, "gi_suspended", None)
+        if suspended is None:
+            suspended = getattr(generator, "ag_suspended", None)
+        if suspended is None:
             # Python 3.11 does not say it of async generators. One that was not stepped stands
             # at the instruction that made it. Goes with Python 3.11.
             from opcode import opmap

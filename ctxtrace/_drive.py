@@ -148,8 +148,11 @@ def drive_awaitable(
 
 def _named_after(inner: Any, driver: Any) -> Any:
     # As the inner one is called: in task reprs, warnings and tracebacks.
-    driver.__name__ = getattr(inner, "__name__", driver.__name__)
-    driver.__qualname__ = getattr(inner, "__qualname__", driver.__qualname__)
+    try:
+        driver.__name__ = inner.__name__
+        driver.__qualname__ = inner.__qualname__
+    except AttributeError:
+        pass  # an awaitable of another kind
     return driver
 
 

@@ -10,7 +10,7 @@ work sets is its own. The pins are held by the work and never by the context: ti
 connection pools and finished tasks keep contexts alive for as long as the process runs.
 """
 
-# bind() and call() are as much part of Snapshot as its methods, and no business of its users.
+# bind() and _call() are as much part of Snapshot as its methods, and no business of its users.
 # pyright: reportPrivateUsage=false
 
 from __future__ import annotations
@@ -173,12 +173,12 @@ class Snapshot:
         """
         _check_callable("Snapshot.run", function)
         try:
-            return call(self, function, driver_of(function), args, kwargs)
+            return _call(self, function, driver_of(function), args, kwargs)
         except BaseException as error:
             without_our_frames(error)
             raise
         finally:
-            del self  # as in call()
+            del self  # as in _call()
 
     def wrap(self, function: Callable[_P, _T]) -> Callable[_P, _T]:
         """Bind a function to this snapshot.
@@ -261,7 +261,16 @@ def bind(snapshot: Snapshot, function: Callable[..., _T]) -> Callable[..., _T]:
     return _crossing(snapshot._context.copy(), snapshot._pins, function)
 
 
-def call(
+def call_here(function: Callable[..., Any], driver: _Driver, args: Any, kwargs: Any) -> Any:
+    """Capture the current context for one call, made at once, and for what it returns."""
+    context, pins = copy_context(), take_pins()
+    try:
+        return driver(context, context.run(function, *args, **kwargs), pins)
+    finally:
+        del context, pins, driver  # a kept error keeps the frames it came through
+
+
+def _call(
     snapshot: Snapshot, function: Callable[..., Any], driver: _Driver | None, args: Any, kwargs: Any
 ) -> Any:
     """Call `function` in a fresh copy, and drive what it returns."""
@@ -271,7 +280,7 @@ def call(
         result = context.run(function, *args, **kwargs)
         return result if driver is None else driver(context, result, snapshot._pins)
     finally:
-        del snapshot, context  # a kept error keeps the frames it came through
+        del snapshot, context  # as in call_here()
 
 
 # The two shapes of what `Snapshot.wrap` returns.
@@ -281,7 +290,7 @@ def _function(snapshot: Snapshot, function: Any, driver: _Driver | None) -> Any:
     @functools.wraps(function)
     def bound(*args: Any, **kwargs: Any) -> Any:
         try:
-            return call(snapshot, function, driver, args, kwargs)
+            return _call(snapshot, function, driver, args, kwargs)
         except BaseException as error:
             without_our_frames(error)
             raise
@@ -292,7 +301,7 @@ def _function(snapshot: Snapshot, function: Any, driver: _Driver | None) -> Any:
 def _bound(snapshot: Snapshot, function: Any, driver: _Driver) -> Any:
     def bound(wrapped: Any, _: object, args: Any, kwargs: Any) -> Any:
         try:
-            return call(snapshot, wrapped, driver, args, kwargs)
+            return _call(snapshot, wrapped, driver, args, kwargs)
         except BaseException as error:
             without_our_frames(error)
             raise

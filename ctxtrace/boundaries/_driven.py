@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import weakref
 from functools import partial
+from types import AsyncGeneratorType, GeneratorType
 from typing import TYPE_CHECKING, Any
 
 import wrapt
@@ -31,18 +32,14 @@ _kind: Callable[[Any], Any] = type
 def is_stream(thing: Any) -> bool:
     """Whether something is an iterator or an async iterator."""
     kind = _kind(thing)  # where the interpreter looks for them
-    steps = hasattr(kind, "__next__") or hasattr(kind, "__anext__")
-    return steps and not _is_coroutine_in_fact(thing)
-
-
-def _is_coroutine_in_fact(thing: Any) -> bool:
-    # What a function made by types.coroutine returns: a generator, to be awaited.
-    flags: int = thing.gi_code.co_flags if inspect.isgenerator(thing) else 0
-    return flags & inspect.CO_ITERABLE_COROUTINE != 0
+    if kind is GeneratorType:
+        # Not if types.coroutine made it: a generator, to be awaited.
+        return not thing.gi_code.co_flags & inspect.CO_ITERABLE_COROUTINE
+    return hasattr(kind, "__next__") or hasattr(kind, "__anext__")
 
 
 def drive_stream(
-    context: Context, stream: Any, pins: object, run: StreamRun | None, who: str
+    context: Context, stream: Any, pins: object, run: StreamRun | None = None, who: str = ""
 ) -> Any:
     """Return what does inside `context` what is done to it, and is a stream of the same kind.
 
@@ -51,19 +48,20 @@ def drive_stream(
         stream: A generator, an async generator, another iterator or async iterator, or an
             awaitable that results in one.
         pins: What the stream keeps alive until it is over.
-        run: The run that the stream is to have, or None.
+        run: The run that the stream is to have, if any.
         who: Whose stream it is, for the error.
 
     Raises:
         TypeError: It is none of these; from an awaitable, when it is awaited.
     """
+    kind = _kind(stream)
     if is_stream(stream):
-        if not hasattr(_kind(stream), "__anext__"):
+        if not hasattr(kind, "__anext__"):
             settle(context, here=False)  # it may be stepped in any thread
-        if inspect.isgenerator(stream):
+        if kind is GeneratorType:
             generator = stream if run is None else run.of_generator(stream)
             return drive_generator(context, generator, pins)
-        if inspect.isasyncgen(stream):
+        if kind is AsyncGeneratorType:
             generator = stream if run is None else run.of_async_generator(stream)
             return drive_async_generator(context, generator, pins)
         return _proxy(_Room(context), stream, pins, run)
@@ -199,7 +197,7 @@ def _itself_or(self: Any, thing: Any) -> Any:
         return self
     if not is_stream(thing):
         return thing
-    return drive_stream(self._self_room, thing, self._self_pins, self._self_run, "")
+    return drive_stream(self._self_room, thing, self._self_pins, self._self_run)
 
 
 def _repr(self: Any) -> str:

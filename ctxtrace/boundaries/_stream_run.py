@@ -127,17 +127,19 @@ class StreamRun:
             return
         self._opened = time.perf_counter()
         call, self._call = self._call, None
-        inputs: dict[str, Any] | None = None
-        if call is not None and self._record:
-            inputs = _arguments(*call)
-        ends: list[tuple[str, Callable[[StreamEnd], None]]] = []
-        for carrier in active():
-            open_run = getattr(carrier, "open_run", None)
-            if open_run is not None:
-                end = guard(called(carrier), open_run, self._name, self._run_type, inputs)
-                if end is not None:
-                    ends.append((called(carrier), end))
-        self._ends = tuple(ends)
+        openers = [
+            (called(carrier), open_run)
+            for carrier in active()
+            if (open_run := getattr(carrier, "open_run", None)) is not None
+        ]
+        if not openers:
+            return
+        inputs = _arguments(*call) if call is not None and self._record else None
+        ends = [
+            (who, guard(who, open_run, self._name, self._run_type, inputs))
+            for who, open_run in openers
+        ]
+        self._ends = tuple((who, end) for who, end in ends if end is not None)
 
     def _add(self, chunk: Any) -> None:
         if not self._ends:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from .._compat import without_our_frames
 from .._drive import drive_async_generator, drive_generator, driver_of
-from .._snapshot import call, capture, seen_as
+from .._snapshot import call_here, seen_as
 from ..carriers import load_wanted
 from ._driven import drive_stream, is_stream
 from ._stream_run import RUN_TYPES, StreamRun
@@ -180,16 +180,16 @@ def _decorated(
     # Of a generator function nothing runs before the first step; with others, the call counts.
     runs_at_call = driver_of(function) not in (drive_generator, drive_async_generator)
     run_name = name or getattr(function, "__name__", type(function).__name__)
-    who = f"{function!r} is decorated with @{decorator}"
+    drive = partial(drive_stream, who=f"{function!r} is decorated with @{decorator}")
 
     def streamed(wrapped: Any, _: object, args: Any, kwargs: Any) -> Any:
         try:
             if new_run is None:
-                return call(capture(), wrapped, partial(_drive, None, who), args, kwargs)
+                return call_here(wrapped, drive, args, kwargs)
             run = new_run(run_name, (wrapped, args, kwargs))
             if runs_at_call:
                 wrapped = partial(run.call, wrapped)
-            return call(capture(), wrapped, partial(_drive, run, who), args, kwargs)
+            return call_here(wrapped, partial(drive, run=run), args, kwargs)
         except BaseException as error:
             without_our_frames(error)
             raise
@@ -197,15 +197,11 @@ def _decorated(
     return seen_as(target, streamed)
 
 
-def _drive(run: StreamRun | None, who: str, context: Any, stream: Any, pins: object) -> Any:
-    return drive_stream(context, stream, pins, run, who)
-
-
 def _iterating(stream: Any, new_run: Callable[..., StreamRun] | None, name: str | None) -> Any:
     run = None
     if new_run is not None:
         run = new_run(name or getattr(stream, "__name__", type(stream).__name__), None)
-    return call(capture(), lambda: stream, partial(_drive, run, ""), (), {})
+    return call_here(lambda: stream, partial(drive_stream, run=run), (), {})
 
 
 def _makes_streams(kind: Any) -> bool:
