@@ -69,8 +69,8 @@ class StreamRun:
         try:
             return function(*args, **kwargs)
         except BaseException as error:
-            self.end(error)
             without_our_frames(error)
+            self.end(error)
             raise
 
     def step(self, take: Callable[..., Any], *args: Any) -> Any:
@@ -79,8 +79,8 @@ class StreamRun:
         try:
             chunk = take(*args)
         except BaseException as error:
-            self._ended_by(error, args)
             without_our_frames(error)
+            self._ended_by(error, args)
             raise
         self._add(chunk)
         return chunk
@@ -91,8 +91,8 @@ class StreamRun:
         try:
             chunk = await step
         except BaseException as error:
-            self._ended_by(error, args)
             without_our_frames(error)
+            self._ended_by(error, args)
             raise
         self._add(chunk)
         return chunk
@@ -116,8 +116,8 @@ class StreamRun:
         try:
             return await unstarted.take()
         except BaseException as error:
-            self.end(error)
             without_our_frames(error)
+            self.end(error)
             raise
 
     # The run.
