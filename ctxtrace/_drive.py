@@ -25,7 +25,7 @@ from collections.abc import AsyncGenerator, Coroutine, Generator
 from contextlib import suppress
 from functools import partial
 from itertools import repeat
-from types import FunctionType
+from types import AsyncGeneratorType, FunctionType, GeneratorType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._compat import is_suspended, without_our_frames
@@ -146,6 +146,11 @@ def drive_awaitable(
     return _named_after(coroutine, _drive_coroutine(context, Unstarted(coroutine), pins, then))
 
 
+def drive_coroutine(context: Context, make: Callable[[], Any], pins: object) -> Any:
+    """Return a coroutine that awaits inside `context` what `make` returns."""
+    return drive_awaitable(context, make(), pins)
+
+
 def _named_after(inner: Any, driver: Any) -> Any:
     # As the inner one is called: in task reprs, warnings and tracebacks.
     try:
@@ -175,18 +180,88 @@ async def _drive_coroutine(
         del context, pins, then
 
 
-def drive_generator(context: Context, generator: Any, pins: object) -> Generator[Any, Any, Any]:
-    """Return a generator that does inside `context` what is done to it."""
-    started = is_suspended(generator)
-    driver = _named_after(generator, _drive_generator(context, generator, pins, started))
-    if started:
-        next(driver)  # to where it forwards; closing it before would close nothing
+def is_generator(thing: Any) -> bool:
+    """Whether something is a generator: not one that types.coroutine made, to be awaited."""
+    return (
+        type(thing) is GeneratorType and not thing.gi_code.co_flags & inspect.CO_ITERABLE_COROUTINE
+    )
+
+
+def is_async_generator(thing: Any) -> bool:
+    """Whether something is an async generator."""
+    return type(thing) is AsyncGeneratorType
+
+
+def drive_generator(
+    context: Context,
+    make: Callable[[], Any],
+    pins: object,
+    see: Callable[[Any], Any] | None = None,
+    otherwise: Callable[[Context, Any, object], Any] | None = None,
+) -> Any:
+    """Return a generator that does inside `context` what is done to it.
+
+    Args:
+        context: Where the steps are taken. `make` is called in the one that is current.
+        make: Returns the generator to drive. It is called late, because of a group of objects
+            that dies at once the garbage collector finalizes the older first: that is to be
+            the driver, which closes the inner generator inside its context.
+        pins: What is to stay alive until the generator is over.
+        see: Returns what is to be driven in place of the generator, with the same methods.
+        otherwise: Drives what `make` returned if that is no generator. Without it that is
+            returned as it is.
+    """
+    box: list[Any] = []
+    driver = _drive_generator(context, box, pins)
+    generator = make()
+    if not is_generator(generator):
+        return generator if otherwise is None else otherwise(context, generator, pins)
+    if generator.gi_frame is None:
+        return generator  # is over, and says so to whatever is done to it
+    if _fill(box, driver, generator, see):
+        next(driver)
     return driver
 
 
-def _drive_generator(
-    context: Context, generator: Any, pins: object, started: bool
-) -> Generator[Any, Any, Any]:
+def drive_async_generator(
+    context: Context,
+    make: Callable[[], Any],
+    pins: object,
+    see: Callable[[Any], Any] | None = None,
+    otherwise: Callable[[Context, Any, object], Any] | None = None,
+) -> Any:
+    """Return an async generator that does inside `context` what is done to it.
+
+    Its arguments are those of `drive_generator`.
+    """
+    box: list[Any] = []
+    driver = _drive_async_generator(context, box, pins)
+    generator = make()
+    if not is_async_generator(generator):
+        return generator if otherwise is None else otherwise(context, generator, pins)
+    if generator.ag_frame is None:
+        return generator
+    if _fill(box, driver, generator, see):
+        with suppress(StopIteration):  # with which an async generator's step gives its item
+            driver.__anext__().send(None)
+    return driver
+
+
+def _fill(box: list[Any], driver: Any, generator: Any, see: Callable[[Any], Any] | None) -> bool:
+    """Give a driver its generator.
+
+    Returns:
+        Whether that was stepped before. The driver then has a step to take itself, to where it
+        forwards; as it is, closing it would close nothing.
+    """
+    started = is_suspended(generator)
+    box.append((generator if see is None else see(generator), started))
+    _named_after(generator, driver)
+    return started
+
+
+def _drive_generator(context: Context, box: list[Any], pins: object) -> Generator[Any, Any, Any]:
+    generator, started = box.pop()
     run = context.run
     send, throw = generator.send, generator.throw
     value: Any = None
@@ -221,29 +296,19 @@ def _drive_generator(
 
 @types.coroutine
 def _drive_generator_coroutine(context: Context, generator: Any, pins: object) -> Any:
-    return (yield from _drive_generator(context, generator, pins, False))
+    return (yield from _drive_generator(context, [(generator, False)], pins))
 
 
-def drive_generator_coroutine(context: Context, generator: Any, pins: object) -> Any:
+def drive_generator_coroutine(context: Context, make: Callable[[], Any], pins: object) -> Any:
     """Return the like of what a `types.coroutine` function returns, driven inside `context`."""
+    generator = make()
     return _named_after(generator, _drive_generator_coroutine(context, generator, pins))
 
 
-def drive_async_generator(
-    context: Context, generator: AsyncGenerator[Any, Any], pins: object
-) -> AsyncGenerator[Any, Any]:
-    """Return an async generator that does inside `context` what is done to it."""
-    started = is_suspended(generator)
-    driver = _named_after(generator, _drive_async_generator(context, generator, pins, started))
-    if started:
-        with suppress(StopIteration):  # with which an async generator's step gives its item
-            driver.__anext__().send(None)  # as in drive_generator()
-    return driver
-
-
 async def _drive_async_generator(
-    context: Context, generator: AsyncGenerator[Any, Any], pins: object, started: bool
+    context: Context, outer: list[Any], pins: object
 ) -> AsyncGenerator[Any, Any]:
+    generator, started = outer.pop()
     asend, athrow = generator.asend, generator.athrow
     steps: Any = _StepsOfMany.within(context)
     box = steps.box
@@ -274,17 +339,26 @@ async def _drive_async_generator(
 
 def _first_step(generator: AsyncGenerator[Any, Any]) -> Any:
     # A loop's hooks (PEP 525) are to know the generator that the program has, which is the
-    # driver: it is the one to be closed at shutdown, and it closes the inner one in turn.
+    # driver: it is the one to be closed at shutdown, and it closes the inner one in turn. The
+    # inner one gets a finalizer that does nothing: without any, Python would close it itself.
     hooks = sys.get_asyncgen_hooks()
-    sys.set_asyncgen_hooks(firstiter=None, finalizer=None)
+    sys.set_asyncgen_hooks(firstiter=None, finalizer=_leave_to_the_driver)
     try:
         return generator.asend(None)
     finally:
         sys.set_asyncgen_hooks(*hooks)
 
 
-def driver_of(function: Callable[..., Any]) -> Callable[[Context, Any, object], Any] | None:
+def _leave_to_the_driver(_: object) -> None:
+    pass
+
+
+def driver_of(
+    function: Callable[..., Any],
+) -> Callable[[Context, Callable[[], Any], object], Any] | None:
     """Return the driver for what `function` returns, by the kind of function it is.
+
+    It is called with a context, a function that makes the call, and pins.
 
     None for a function whose body runs when it is called. Looks through methods and
     `functools.partial`, and at the ``__call__`` of other objects.
@@ -304,7 +378,7 @@ def driver_of(function: Callable[..., Any]) -> Callable[[Context, Any, object], 
     # Not callable(): it is the method itself that is asked what it is.
     for candidate in (function, getattr(type(function), "__call__", None)):  # noqa: B004
         if inspect.iscoroutinefunction(candidate):
-            return drive_awaitable
+            return drive_coroutine
         if inspect.isgeneratorfunction(candidate):
             awaitable = candidate.__code__.co_flags & inspect.CO_ITERABLE_COROUTINE
             return drive_generator_coroutine if awaitable else drive_generator

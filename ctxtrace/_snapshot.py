@@ -24,7 +24,7 @@ from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._compat import without_our_frames
-from ._drive import drive_awaitable, drive_generator, driver_of
+from ._drive import drive_awaitable, drive_coroutine, drive_generator, driver_of
 from ._overlay import Overlay, values_of, values_without_runs
 from .carriers import take_pins
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from typing_extensions import Never, ParamSpec
 
     _P = ParamSpec("_P")
-    _Driver = Callable[[Context, Any, object], Any]
+    _Driver = Callable[[Context, Callable[[], Any], object], Any]
 
 _T = TypeVar("_T")
 
@@ -208,7 +208,7 @@ class Snapshot:
             return _function(self, function, None)
         if isinstance(function, (FunctionType, MethodType, partial)):
             return _bound(self, function, driver)
-        if driver is drive_awaitable:
+        if driver is drive_coroutine:
             # Frameworks ask of an object with `async def __call__` whether they may await it,
             # by looking at that method; so the method stands for the object.
             return _bound(self, getattr(function, "__call__"), driver)  # noqa: B004, B009
@@ -261,11 +261,23 @@ def bind(snapshot: Snapshot, function: Callable[..., _T]) -> Callable[..., _T]:
     return _crossing(snapshot._context.copy(), snapshot._pins, function)
 
 
-def call_here(function: Callable[..., Any], driver: _Driver, args: Any, kwargs: Any) -> Any:
-    """Capture the current context for one call, made at once, and for what it returns."""
+def call_here(
+    function: Callable[..., Any], driver: _Driver, args: Any, kwargs: Any, *, here: bool
+) -> Any:
+    """Capture the current context for one call, made at once, and for what it returns.
+
+    Args:
+        function: What to call.
+        driver: Called with the context, a function that makes the call, and the pins.
+        args: The positional arguments of the call.
+        kwargs: Its keyword arguments.
+        here: Whether what is called, and what it returns, runs in this thread.
+    """
     context, pins = copy_context(), take_pins()
+    if not here:
+        settle(context, here=False)
     try:
-        return driver(context, context.run(function, *args, **kwargs), pins)
+        return driver(context, partial(context.run, function, *args, **kwargs), pins)
     finally:
         del context, pins, driver  # a kept error keeps the frames it came through
 
@@ -277,9 +289,12 @@ def _call(
     # A generator may be stepped in any thread; what is asynchronous stays in one.
     context = settle(snapshot._context.copy(), here=driver is not drive_generator)
     try:
-        result = context.run(function, *args, **kwargs)
-        return result if driver is None else driver(context, result, snapshot._pins)
+        if driver is None:
+            return context.run(function, *args, **kwargs)
+        make = partial(context.run, function, *args, **kwargs)
+        return driver(context, make, snapshot._pins)
     finally:
+        make = None
         del snapshot, context  # as in call_here()
 
 

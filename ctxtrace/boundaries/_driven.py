@@ -10,13 +10,20 @@ from __future__ import annotations
 import inspect
 import weakref
 from functools import partial
-from types import AsyncGeneratorType, GeneratorType
+from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
 import wrapt
 
 from .._compat import without_our_frames
-from .._drive import Unstarted, drive_async_generator, drive_awaitable, drive_generator
+from .._drive import (
+    Unstarted,
+    drive_async_generator,
+    drive_awaitable,
+    drive_generator,
+    is_async_generator,
+    is_generator,
+)
 from .._snapshot import settle
 
 if TYPE_CHECKING:
@@ -33,8 +40,7 @@ def is_stream(thing: Any) -> bool:
     """Whether something is an iterator or an async iterator."""
     kind = _kind(thing)  # where the interpreter looks for them
     if kind is GeneratorType:
-        # Not if types.coroutine made it: a generator, to be awaited.
-        return not thing.gi_code.co_flags & inspect.CO_ITERABLE_COROUTINE
+        return is_generator(thing)
     return hasattr(kind, "__next__") or hasattr(kind, "__anext__")
 
 
@@ -54,16 +60,15 @@ def drive_stream(
     Raises:
         TypeError: It is none of these; from an awaitable, when it is awaited.
     """
-    kind = _kind(stream)
     if is_stream(stream):
-        if not hasattr(kind, "__anext__"):
+        if not hasattr(_kind(stream), "__anext__"):
             settle(context, here=False)  # it may be stepped in any thread
-        if kind is GeneratorType:
-            generator = stream if run is None else run.of_generator(stream)
-            return drive_generator(context, generator, pins)
-        if kind is AsyncGeneratorType:
-            generator = stream if run is None else run.of_async_generator(stream)
-            return drive_async_generator(context, generator, pins)
+        if is_generator(stream):
+            see = None if run is None else run.of_generator
+            return drive_generator(context, lambda: stream, pins, see)
+        if is_async_generator(stream):
+            see = None if run is None else run.of_async_generator
+            return drive_async_generator(context, lambda: stream, pins, see)
         return _proxy(_Room(context), stream, pins, run)
     if inspect.isawaitable(stream):
         awaitable = stream if run is None else run.of_awaitable(stream)

@@ -32,6 +32,7 @@ class StreamRun:
         "_count",
         "_ends",
         "_first",
+        "_kept",
         "_max",
         "_name",
         "_opened",
@@ -210,6 +211,9 @@ class StreamRun:
         # Dropped, and never told so: a stream object that was not closed, an async generator
         # whose loop was gone.
         if self._ends:
+            # Until we are gone, too: of a group of objects that dies at once the generator may
+            # be closed after this, and what it then starts finds its parent alive.
+            self._kept = self._ends
             self.end(closed_early=True)
 
 

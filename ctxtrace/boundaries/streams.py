@@ -13,8 +13,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from .._compat import without_our_frames
-from .._drive import drive_async_generator, drive_generator, driver_of
-from .._snapshot import call_here, seen_as
+from .._drive import drive_async_generator, drive_generator, driver_of, is_generator
+from .._snapshot import call_here, seen_as, settle
 from ..carriers import load_wanted
 from ._driven import drive_stream, is_stream
 from ._stream_run import RUN_TYPES, StreamRun
@@ -177,19 +177,22 @@ def _decorated(
         function = target.__func__
     if not callable(function) or (isinstance(function, type) and not _makes_streams(function)):
         raise TypeError(_refusal(decorator, target))
+    kind = driver_of(function)
     # Of a generator function nothing runs before the first step; with others, the call counts.
-    runs_at_call = driver_of(function) not in (drive_generator, drive_async_generator)
+    runs_at_call = kind not in (drive_generator, drive_async_generator)
     run_name = name or getattr(function, "__name__", type(function).__name__)
-    drive = partial(drive_stream, who=f"{function!r} is decorated with @{decorator}")
+    who = f"{function!r} is decorated with @{decorator}"
+    plain = _driver(kind, None, who)
+    here = kind is not drive_generator
 
     def streamed(wrapped: Any, _: object, args: Any, kwargs: Any) -> Any:
         try:
             if new_run is None:
-                return call_here(wrapped, drive, args, kwargs)
+                return call_here(wrapped, plain, args, kwargs, here=here)
             run = new_run(run_name, (wrapped, args, kwargs))
             if runs_at_call:
                 wrapped = partial(run.call, wrapped)
-            return call_here(wrapped, partial(drive, run=run), args, kwargs)
+            return call_here(wrapped, _driver(kind, run, who), args, kwargs, here=here)
         except BaseException as error:
             without_our_frames(error)
             raise
@@ -197,11 +200,34 @@ def _decorated(
     return seen_as(target, streamed)
 
 
+def _driver(kind: object, run: StreamRun | None, who: str) -> Any:
+    """Return a driver for what a function of that kind returns: see `driver_of`."""
+    any_stream = partial(drive_stream, run=run, who=who)
+    if kind is drive_async_generator:
+        see = None if run is None else run.of_async_generator
+        return partial(drive_async_generator, see=see, otherwise=any_stream)
+    # Also for what may turn out to be something else: see drive_generator() for why it is
+    # prepared before the call.
+    see = None if run is None else run.of_generator
+    drive = partial(drive_generator, see=see, otherwise=any_stream)
+    return drive if kind is drive_generator else partial(_drive_unknown, drive)
+
+
+def _drive_unknown(drive: Any, context: Any, make: Callable[[], Any], pins: object) -> Any:
+    def made() -> Any:
+        stream = make()
+        if is_generator(stream):
+            settle(context, here=False)
+        return stream
+
+    return drive(context, made, pins)
+
+
 def _iterating(stream: Any, new_run: Callable[..., StreamRun] | None, name: str | None) -> Any:
     run = None
     if new_run is not None:
         run = new_run(name or getattr(stream, "__name__", type(stream).__name__), None)
-    return call_here(lambda: stream, partial(drive_stream, run=run), (), {})
+    return call_here(lambda: stream, _driver(None, run, ""), (), {}, here=True)
 
 
 def _makes_streams(kind: Any) -> bool:
