@@ -16,13 +16,11 @@ import statistics
 import subprocess
 import sys
 import time
+from functools import partial
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-ROUNDS = 15
+from _paired import ROUNDS, ratio
 
 
 def nothing() -> int:
@@ -70,11 +68,6 @@ def tasks(create_task: Any) -> float:
     return asyncio.run(main())
 
 
-def ratio(measure: Callable[[Any], float], ours: Any, theirs: Any) -> str:
-    pairs = [measure(ours) / measure(theirs) for _ in range(ROUNDS)]
-    return f"{statistics.median(pairs):.2f} ({min(pairs):.2f} to {max(pairs):.2f})"
-
-
 def import_time() -> float:
     """Return the milliseconds that ``import ctxtrace`` takes in a new interpreter."""
     code = "import time; t = time.perf_counter(); import ctxtrace; print(time.perf_counter() - t)"
@@ -94,15 +87,18 @@ def main() -> None:
         loaded = f"langsmith {version('langsmith')} loaded, no run current"
     import ctxtrace
 
-    pools = ctxtrace.ThreadPoolExecutor, concurrent.futures.ThreadPoolExecutor
+    def pools(measure: Any) -> str:
+        ours, theirs = ctxtrace.ThreadPoolExecutor, concurrent.futures.ThreadPoolExecutor
+        return str(ratio(partial(measure, ours), partial(measure, theirs)))
+
+    created = ratio(partial(tasks, ctxtrace.create_task), partial(tasks, asyncio.create_task))
     print(f"## Python {platform.python_version()}, {loaded}, {datetime.date.today()}\n")
     print("| what | ratio to the standard library, median (range) |")
     print("| --- | --- |")
-    print(f"| submit and result, one after the other | {ratio(sequential, *pools)} |")
-    print(f"| submit 20,000, then their results | {ratio(bulk, *pools)} |")
-    print(f"| map over 20,000 | {ratio(mapped, *pools)} |")
-    ours = ratio(tasks, ctxtrace.create_task, asyncio.create_task)
-    print(f"| create_task and await | {ours} |")
+    print(f"| submit and result, one after the other | {pools(sequential)} |")
+    print(f"| submit 20,000, then their results | {pools(bulk)} |")
+    print(f"| map over 20,000 | {pools(mapped)} |")
+    print(f"| create_task and await | {created} |")
     print(f"\n`import ctxtrace`: {import_time():.1f} ms, median of {ROUNDS}.\n")
 
 

@@ -73,7 +73,10 @@ class Steps(_map, Coroutine[Any, Any, _T]):
         return self._run(self._inner.send, value)
 
     def throw(self, *error: Any) -> Any:
-        return self._run(self._inner.throw, *error)
+        try:
+            return self._run(self._inner.throw, *error)
+        finally:
+            del error  # which has this frame, or has an error that has it
 
     def close(self) -> None:
         self._run(self._inner.close)
@@ -211,16 +214,20 @@ def drive_generator(
         otherwise: Drives what `make` returned if that is no generator. Without it that is
             returned as it is.
     """
-    box: list[Any] = []
-    driver = _drive_generator(context, box, pins)
-    generator = make()
-    if not is_generator(generator):
-        return generator if otherwise is None else otherwise(context, generator, pins)
-    if generator.gi_frame is None:
-        return generator  # is over, and says so to whatever is done to it
-    if _fill(box, driver, generator, see):
-        next(driver)
-    return driver
+    try:
+        box: list[Any] = []
+        driver = _drive_generator(context, box, pins)
+        generator = make()
+        if not is_generator(generator):
+            return generator if otherwise is None else otherwise(context, generator, pins)
+        if generator.gi_frame is None:
+            return generator  # is over, and says so to whatever is done to it
+        if _fill(box, driver, generator, see):
+            next(driver)
+        return driver
+    finally:
+        del context, make, pins, see, otherwise  # a kept error has the frames it came through
+        driver = None
 
 
 def drive_async_generator(
@@ -234,17 +241,21 @@ def drive_async_generator(
 
     Its arguments are those of `drive_generator`.
     """
-    box: list[Any] = []
-    driver = _drive_async_generator(context, box, pins)
-    generator = make()
-    if not is_async_generator(generator):
-        return generator if otherwise is None else otherwise(context, generator, pins)
-    if generator.ag_frame is None:
-        return generator
-    if _fill(box, driver, generator, see):
-        with suppress(StopIteration):  # with which an async generator's step gives its item
-            driver.__anext__().send(None)
-    return driver
+    try:
+        box: list[Any] = []
+        driver = _drive_async_generator(context, box, pins)
+        generator = make()
+        if not is_async_generator(generator):
+            return generator if otherwise is None else otherwise(context, generator, pins)
+        if generator.ag_frame is None:
+            return generator
+        if _fill(box, driver, generator, see):
+            with suppress(StopIteration):  # with which an async generator's step gives its item
+                driver.__anext__().send(None)
+        return driver
+    finally:
+        del context, make, pins, see, otherwise
+        driver = None
 
 
 def _fill(box: list[Any], driver: Any, generator: Any, see: Callable[[Any], Any] | None) -> bool:

@@ -63,13 +63,7 @@ def drive_stream(
     if is_stream(stream):
         if not hasattr(_kind(stream), "__anext__"):
             settle(context, here=False)  # it may be stepped in any thread
-        if is_generator(stream):
-            see = None if run is None else run.of_generator
-            return drive_generator(context, lambda: stream, pins, see)
-        if is_async_generator(stream):
-            see = None if run is None else run.of_async_generator
-            return drive_async_generator(context, lambda: stream, pins, see)
-        return _proxy(_Room(context), stream, pins, run)
+        return _drive(context, stream, pins, run)
     if inspect.isawaitable(stream):
         awaitable = stream if run is None else run.of_awaitable(stream)
         then = partial(_drive_result, context, pins, run, who)
@@ -82,6 +76,16 @@ def drive_stream(
     if run is not None:
         run.end(error)
     raise error
+
+
+def _drive(context: Any, stream: Any, pins: object, run: StreamRun | None) -> Any:
+    if is_generator(stream):
+        see = None if run is None else run.of_generator
+        return drive_generator(context, lambda: stream, pins, see)
+    if is_async_generator(stream):
+        see = None if run is None else run.of_async_generator
+        return drive_async_generator(context, lambda: stream, pins, see)
+    return _proxy(context, stream, pins, run)
 
 
 def _drive_result(
@@ -135,6 +139,8 @@ def _step(name: str) -> Any:
         except BaseException as error:
             without_our_frames(error)
             raise
+        finally:
+            del args  # of a throw: the error, which has this frame before Python 3.11
 
     return step
 
@@ -156,6 +162,8 @@ async def _awaited(self: Any, unstarted: Unstarted, args: Any) -> Any:
     except StopAsyncIteration:
         _over(self)
         raise
+    finally:
+        del args
 
 
 def _close(name: str) -> Any:
@@ -202,7 +210,7 @@ def _itself_or(self: Any, thing: Any) -> Any:
         return self
     if not is_stream(thing):
         return thing
-    return drive_stream(self._self_room, thing, self._self_pins, self._self_run)
+    return _drive(self._self_room, thing, self._self_pins, self._self_run)
 
 
 def _repr(self: Any) -> str:
@@ -224,23 +232,25 @@ _METHODS: dict[str, Any] = {
 }
 
 _ObjectProxy: Any = vars(wrapt)["ObjectProxy"]
+# What wrapt's proxies have whatever they stand for, and what others take for a promise.
+_NOT_EVERYBODYS = [
+    *(name for name in _METHODS if hasattr(_ObjectProxy, name)),
+    *("__len__", "__reversed__", "__getitem__", "__setitem__", "__delitem__"),
+]
 _classes: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
 
 
-def _proxy(room: _Room, stream: Any, pins: object, run: StreamRun | None) -> Any:
+def _proxy(context: Any, stream: Any, pins: object, run: StreamRun | None) -> Any:
     kind = _kind(stream)
     made = _classes.get(kind)
     if made is None:
-        members = {
-            # None is Python's way to say that a class lacks what its base has.
-            name: method if hasattr(kind, name) else None
-            for name, method in _METHODS.items()
-            if hasattr(kind, name) or hasattr(_ObjectProxy, name)
-        }
+        members = {name: method for name, method in _METHODS.items() if hasattr(kind, name)}
+        # None is Python's way to say that a class lacks what its base has.
+        members.update(dict.fromkeys(name for name in _NOT_EVERYBODYS if not hasattr(kind, name)))
         members.update(__repr__=_repr, __del__=_del, __module__=kind.__module__)
         made = _classes[kind] = type(kind.__name__, (_ObjectProxy,), members)
     proxy = made(stream)
-    proxy._self_room = room
+    proxy._self_room = context if isinstance(context, _Room) else _Room(context)
     proxy._self_pins = pins
     proxy._self_run = run
     return proxy

@@ -83,6 +83,8 @@ class StreamRun:
             without_our_frames(error)
             self._ended_by(error, args)
             raise
+        finally:
+            del args  # of a throw: the error, which has this frame before Python 3.11
         self._add(chunk)
         return chunk
 
@@ -95,6 +97,8 @@ class StreamRun:
             without_our_frames(error)
             self._ended_by(error, args)
             raise
+        finally:
+            del args  # of a throw: the error, which has this frame before Python 3.11
         self._add(chunk)
         return chunk
 
@@ -220,7 +224,8 @@ class StreamRun:
 def _arguments(function: Any, args: Any, kwargs: Any) -> dict[str, Any]:
     """Return the arguments of a call by their names."""
     bind = partial(_bind, function, args, kwargs)
-    return guard("traced_stream", bind) or {"args": args, "kwargs": kwargs}
+    bound = guard("traced_stream", bind)
+    return {"args": args, "kwargs": kwargs} if bound is None else bound
 
 
 def _bind(function: Any, args: Any, kwargs: Any) -> dict[str, Any]:
@@ -240,7 +245,10 @@ class _Generator:
         return self._run.step(self._generator.send, value)
 
     def throw(self, error: BaseException) -> Any:
-        return self._run.step(self._generator.throw, error)
+        try:
+            return self._run.step(self._generator.throw, error)
+        finally:
+            del error  # as in step()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._generator, name)

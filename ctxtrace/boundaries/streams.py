@@ -214,13 +214,20 @@ def _driver(kind: object, run: StreamRun | None, who: str) -> Any:
 
 
 def _drive_unknown(drive: Any, context: Any, make: Callable[[], Any], pins: object) -> Any:
-    def made() -> Any:
+    try:
+        return drive(context, partial(_make_and_settle, context, make), pins)
+    finally:
+        del drive, context, make, pins  # a kept error has the frames it came through
+
+
+def _make_and_settle(context: Any, make: Callable[[], Any]) -> Any:
+    try:
         stream = make()
         if is_generator(stream):
             settle(context, here=False)
         return stream
-
-    return drive(context, made, pins)
+    finally:
+        del context, make
 
 
 def _iterating(stream: Any, new_run: Callable[..., StreamRun] | None, name: str | None) -> Any:
