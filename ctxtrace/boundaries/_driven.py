@@ -163,6 +163,7 @@ async def _awaited(self: Any, unstarted: Unstarted, args: Any) -> Any:
         _over(self)
         raise
     finally:
+        step = None
         del args
 
 

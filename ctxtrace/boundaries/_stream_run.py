@@ -98,7 +98,7 @@ class StreamRun:
             self._ended_by(error, args)
             raise
         finally:
-            del args  # of a throw: the error, which has this frame before Python 3.11
+            del step, args
         self._add(chunk)
         return chunk
 

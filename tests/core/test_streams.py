@@ -342,31 +342,6 @@ def test_a_kept_async_stream_is_closed_by_the_end_of_asyncio_run_in_its_context(
     assert (closed, stream.ag_frame) == ([seen], None)
 
 
-def the_end_of_a_run_says(make):
-    """What the loop reports when it closes the streams that are left."""
-    said, kept = [], []
-
-    async def main():
-        asyncio.get_running_loop().set_exception_handler(lambda _, report: said.append(report))
-        kept.append(await make())
-
-    asyncio.run(main())
-    return said
-
-
-async def the_rest_of_a_bare_one(closed):
-    generator = async_cleans_up(closed)
-    await generator.__anext__()
-    with serving("ada"):
-        return generator, streaming(generator)
-
-
-def test_the_loop_closes_the_rest_of_a_bare_async_generator_without_complaint():
-    closed = []
-    said = the_end_of_a_run_says(lambda: the_rest_of_a_bare_one(closed))
-    assert (said, len(closed)) == ([], 1)
-
-
 async def test_an_async_stream_can_be_closed_twice_while_the_first_closing_waits():
     async def outcome(decorate):
         closing = asyncio.Event()
