@@ -210,7 +210,8 @@ def drive_generator(
             that dies at once the garbage collector finalizes the older first: that is to be
             the driver, which closes the inner generator inside its context.
         pins: What is to stay alive until the generator is over.
-        see: Returns what is to be driven in place of the generator, with the same methods.
+        see: Called inside `context` before the first step; returns what is to be driven in
+            place of the generator, with the same methods.
         otherwise: Drives what `make` returned if that is no generator. Without it that is
             returned as it is.
     """
@@ -266,14 +267,16 @@ def _fill(box: list[Any], driver: Any, generator: Any, see: Callable[[Any], Any]
         forwards; as it is, closing it would close nothing.
     """
     started = is_suspended(generator)
-    box.append((generator if see is None else see(generator), started))
+    box.append((generator, started, see))
     _named_after(generator, driver)
     return started
 
 
 def _drive_generator(context: Context, box: list[Any], pins: object) -> Generator[Any, Any, Any]:
-    generator, started = box.pop()
+    generator, started, see = box.pop()
     run = context.run
+    if see is not None:
+        generator = run(see, generator)
     send, throw = generator.send, generator.throw
     value: Any = None
     thrown: list[BaseException] = []
@@ -302,12 +305,12 @@ def _drive_generator(context: Context, box: list[Any], pins: object) -> Generato
         raise
     finally:
         # Before 3.11 the error keeps this frame; this frame is not to keep the error.
-        del context, generator, run, send, throw, pins, value, thrown
+        del context, generator, run, see, send, throw, pins, value, thrown
 
 
 @types.coroutine
 def _drive_generator_coroutine(context: Context, generator: Any, pins: object) -> Any:
-    return (yield from _drive_generator(context, [(generator, False)], pins))
+    return (yield from _drive_generator(context, [(generator, False, None)], pins))
 
 
 def drive_generator_coroutine(context: Context, make: Callable[[], Any], pins: object) -> Any:
@@ -319,7 +322,9 @@ def drive_generator_coroutine(context: Context, make: Callable[[], Any], pins: o
 async def _drive_async_generator(
     context: Context, outer: list[Any], pins: object
 ) -> AsyncGenerator[Any, Any]:
-    generator, started = outer.pop()
+    generator, started, see = outer.pop()
+    if see is not None:
+        generator = context.run(see, generator)
     asend, athrow = generator.asend, generator.athrow
     steps: Any = _StepsOfMany.within(context)
     box = steps.box
@@ -345,7 +350,7 @@ async def _drive_async_generator(
         without_our_frames(error)
         raise
     finally:
-        del context, generator, asend, athrow, pins, steps, box, item
+        del context, generator, see, asend, athrow, pins, steps, box, item
 
 
 def _first_step(generator: AsyncGenerator[Any, Any]) -> Any:

@@ -81,11 +81,11 @@ class StreamRun:
             chunk = take(*args)
         except BaseException as error:
             without_our_frames(error)
-            self._ended_by(error, args)
+            self.ended_by(error, args)
             raise
         finally:
             del args  # of a throw: the error, which has this frame before Python 3.11
-        self._add(chunk)
+        self.add(chunk)
         return chunk
 
     async def async_step(self, step: Awaitable[Any], *args: Any) -> Any:
@@ -95,20 +95,22 @@ class StreamRun:
             chunk = await step
         except BaseException as error:
             without_our_frames(error)
-            self._ended_by(error, args)
+            self.ended_by(error, args)
             raise
         finally:
             del step, args
-        self._add(chunk)
+        self.add(chunk)
         return chunk
 
     # The streams as they are to be driven.
 
     def of_generator(self, generator: Any) -> Any:
-        return _Generator(self, generator)
+        self._open()
+        return _Generator(self, generator) if self._ends else generator
 
     def of_async_generator(self, generator: Any) -> Any:
-        return _AsyncGenerator(self, generator)
+        self._open()
+        return _AsyncGenerator(self, generator) if self._ends else generator
 
     def of_awaitable(self, awaitable: Any) -> Any:
         coroutine = self._awaited(Unstarted(awaitable))
@@ -139,23 +141,23 @@ class StreamRun:
         ]
         if not openers:
             return
-        inputs = _arguments(*call) if call is not None and self._record else None
+        inputs = partial(_arguments, *call) if call is not None and self._record else _nothing
         ends = [
             (who, guard(who, open_run, self._name, self._run_type, inputs))
             for who, open_run in openers
         ]
         self._ends = tuple((who, end) for who, end in ends if end is not None)
 
-    def _add(self, chunk: Any) -> None:
-        if not self._ends:
-            return
-        self._count += 1
-        if self._first is None:
+    def add(self, chunk: Any) -> None:
+        """Take note of a chunk."""
+        if not self._count:
             self._first = time.perf_counter()
-        if self._record and len(self._chunks) < self._max:
+        self._count += 1
+        if self._record and self._count <= self._max:
             self._chunks.append(chunk)
 
-    def _ended_by(self, error: BaseException, args: Any) -> None:
+    def ended_by(self, error: BaseException, args: Any = ()) -> None:
+        """End the run as what a step raised says; `args` are the step's, as a throw has them."""
         if isinstance(error, (StopIteration, StopAsyncIteration)):
             # A generator may answer a GeneratorExit by returning.
             self.end(closed_early=any(isinstance(arg, GeneratorExit) for arg in args))
@@ -228,6 +230,10 @@ def _arguments(function: Any, args: Any, kwargs: Any) -> dict[str, Any]:
     return {"args": args, "kwargs": kwargs} if bound is None else bound
 
 
+def _nothing() -> None:
+    return None
+
+
 def _bind(function: Any, args: Any, kwargs: Any) -> dict[str, Any]:
     return dict(inspect.signature(function).bind(*args, **kwargs).arguments)
 
@@ -235,14 +241,23 @@ def _bind(function: Any, args: Any, kwargs: Any) -> dict[str, Any]:
 class _Generator:
     """A generator whose steps the run sees."""
 
-    __slots__ = ("_generator", "_run")
+    __slots__ = ("_add", "_generator", "_run", "_send")
 
     def __init__(self, run: StreamRun, generator: Any) -> None:
         self._run = run
+        self._add = run.add
         self._generator = generator
+        self._send = generator.send
 
     def send(self, value: Any) -> Any:
-        return self._run.step(self._generator.send, value)
+        try:
+            chunk = self._send(value)
+        except BaseException as error:
+            without_our_frames(error)
+            self._run.ended_by(error)
+            raise
+        self._add(chunk)
+        return chunk
 
     def throw(self, error: BaseException) -> Any:
         try:

@@ -103,7 +103,7 @@ class _LangSmith(Carrier):
             context._CLIENT.set(client)
 
     def open_run(
-        self, name: str, run_type: Any, inputs: dict[str, Any] | None
+        self, name: str, run_type: Any, inputs: Callable[[], dict[str, Any] | None]
     ) -> Callable[[StreamEnd], None] | None:
         """Start a run, if tracing is on, with everything that LangSmith's own `trace` minds."""
         # Imported here where nothing else has: it takes most of a second.
@@ -111,7 +111,7 @@ class _LangSmith(Carrier):
         utils: Any = import_module("langsmith.utils")
         if not utils.tracing_is_enabled():
             return None
-        block = run_helpers.trace(name, run_type, inputs=inputs)
+        block = run_helpers.trace(name, run_type, inputs=inputs())
         return partial(_end, block, block.__enter__())
 
     def variables(self) -> Iterable[ContextVar[Any]]:

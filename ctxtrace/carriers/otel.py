@@ -31,7 +31,7 @@ class _OpenTelemetry(Carrier):
         context.attach(trace.set_span_in_context(trace.INVALID_SPAN))
 
     def open_run(
-        self, name: str, run_type: str, inputs: dict[str, Any] | None
+        self, name: str, run_type: str, inputs: object
     ) -> Callable[[StreamEnd], None] | None:
         """Start a span, if the program has set a provider. Inputs are never recorded."""
         trace: Any = sys.modules["opentelemetry.trace"]

@@ -33,7 +33,7 @@ class Recorder(ctxtrace.Carrier):
         return (CURRENT,)
 
     def open_run(self, name, run_type, inputs):
-        self.opened.append((name, run_type, inputs))
+        self.opened.append((name, run_type, inputs()))
         self.opened_for = user()
         CURRENT.set(name)
         return self.end
