@@ -41,6 +41,7 @@ CPYTHON = {
     ("task_groups", "3.11"): "test_asyncio/test_taskgroups.py",
     ("task_groups", "3.12"): "test_asyncio/test_taskgroups.py",
     ("task_groups", "3.13"): "test_asyncio/test_taskgroups.py",
+    **{("generators", python): "test_generators.py" for python in PYTHONS},
 }
 
 ROOT = Path(__file__).parent
@@ -245,7 +246,7 @@ def langsmith(session: nox.Session, version: str) -> None:
     [nox.param(what, python, id=f"{what}-{python}") for what, python in CPYTHON],
 )
 def cpython(session: nox.Session, what: str) -> None:
-    """Run CPython's own tests of a class with ours in its place."""
+    """Run CPython's own tests with what is ours in the place of what is Python's."""
     assert isinstance(session.python, str)
     _must_be(session, session.python)
     _install(session, ".")
@@ -307,10 +308,20 @@ def summary(session: nox.Session) -> None:
 def soak(session: nox.Session) -> None:
     """Run long, and see that nothing grows."""
     _install(session, ".[all]", "--group", "integration")
-    session.run("python", "benchmarks/soak.py", *session.posargs)
+    session.run("python", "benchmarks/soak.py")
+    session.run("python", "benchmarks/soak_streams.py", *session.posargs)
 
 
-@nox.session(python=["3.10", NEWEST])
+@nox.session(python=["3.9", "3.10", NEWEST])
+def servers(session: nox.Session) -> None:
+    """Stream from a real server to clients that go away, and look at the traces."""
+    assert isinstance(session.python, str)
+    _must_be(session, session.python)
+    _install(session, ".[all]", "--group", "servers")
+    session.run("python", "tests/servers/run_streams.py", *session.posargs)
+
+
+@nox.session(python=PYTHONS)
 def bench(session: nox.Session) -> None:
     """Measure what the boundaries cost, beside the peers'."""
     _install(session, ".[all]", "--group", "integration", "--group", "bench")

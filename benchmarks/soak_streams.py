@@ -264,7 +264,8 @@ class Request:
     """One request: it makes a stream, and somebody consumes that to one of the ends."""
 
     def __init__(self, number: int, make: Callable[..., AsyncIterator[int]]) -> None:
-        kinds = number // 2  # even and odd numbers differ in the decorator
+        self.holds = number % 2 == 0  # as do the streams of soak()'s first kind
+        kinds = number // 2
         self.end = ENDS[kinds % 3]
         self.consumed_late = kinds // 3 % 2 == 1
         # Cancelled inside the stream, or in its consumer while the stream stands at a yield.
@@ -280,10 +281,11 @@ class Request:
         """Return the trees that it must have."""
         steps = CHUNKS if self.end == "exhausted" else BEFORE_THE_END + self.stalls_inside
         taken = ", ".join(["step"] * steps)
-        if self.in_a_cycle and ledger is LANGSMITH and WEAK:
-            # The collector clears weak references before it lets anything be closed. What a
-            # stream starts while it is closed then has no parent to LangSmith, whoever pins it.
-            return [f"request(stream({taken}))", "close"]
+        if self.in_a_cycle and self.holds and ledger is LANGSMITH and WEAK:
+            # The collector clears weak references before it lets anything be closed. LangSmith
+            # then has lost the run that the stream holds itself; the one it was called in, and
+            # a run of `traced_stream`, are pinned and found again.
+            return [f"request(stream({taken}), close)"]
         return [f"request(stream({taken}, close))"]
 
     async def stall(self) -> None:

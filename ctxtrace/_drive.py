@@ -25,7 +25,7 @@ from collections.abc import AsyncGenerator, Coroutine, Generator
 from contextlib import suppress
 from functools import partial
 from itertools import repeat
-from types import AsyncGeneratorType, FunctionType, GeneratorType
+from types import AsyncGeneratorType, CoroutineType, FunctionType, GeneratorType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._compat import is_suspended, without_our_frames
@@ -44,7 +44,7 @@ _map: Any = map
 
 
 class Steps(_map, Coroutine[Any, Any, _T]):
-    """What an awaitable is to the one who steps it, with every step inside a context.
+    """What a coroutine is to the one who steps it, with every step inside a context.
 
     A step is ``run(send, None)``. Python's own `map` takes it, and is what the interpreter
     finds in ``await`` and in a task's step: no Python frame lies between the one who steps and
@@ -110,6 +110,15 @@ class _StepsOfMany(Steps[Any]):
     def _inner(self) -> Any:
         return self.box[0]
 
+    def close(self) -> None:
+        # The driver is closed in the middle of a step. Before Python 3.13 the step's own
+        # close() would leave its generator where it is, never to be closed.
+        try:
+            self._run(self._inner.throw, GeneratorExit)
+        except (GeneratorExit, StopAsyncIteration):
+            return
+        raise RuntimeError("async generator ignored GeneratorExit")
+
 
 class Unstarted:
     """A coroutine that has not been stepped, held by the one that will await it.
@@ -128,9 +137,9 @@ class Unstarted:
         return coroutine
 
     def __del__(self) -> None:
-        close = getattr(self._coroutine, "close", None)  # which other awaitables may lack
-        if close is not None:
-            close()
+        coroutine = self._coroutine
+        if type(coroutine) is CoroutineType:  # other awaitables do not warn
+            coroutine.close()
 
 
 def drive_awaitable(
@@ -141,7 +150,7 @@ def drive_awaitable(
 ) -> Coroutine[Any, Any, Any]:
     """Return a coroutine that awaits `awaitable` inside `context`.
 
-    Its result goes through `then`, if that is given, once the pins have been let go.
+    Its result goes through `then`, if that is given.
     """
     coroutine: Any = awaitable
     if not isinstance(awaitable, Coroutine):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-import threading
+import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -13,7 +14,6 @@ logger = logging.getLogger("ctxtrace")
 
 _T = TypeVar("_T")
 _said: set[tuple[str, str, type[Exception]]] = set()
-_lock = threading.Lock()
 
 
 def guard(
@@ -23,7 +23,7 @@ def guard(
 
     The only place in the package that catches `Exception`: what tracing does wrong must
     not reach the program that is traced. The first failure of each kind (who, what was
-    called, type of the exception) is logged with its traceback, later ones are silent:
+    called, type of the exception) is logged with where it happened, later ones are silent:
     this code runs at every crossing.
 
     Args:
@@ -38,19 +38,30 @@ def guard(
     try:
         return call(*args)
     except Exception as error:
-        what = getattr(call, "__name__", type(call).__name__).lstrip("_")
-        kind = (who, what, type(error))
-        with _lock:
-            first = kind not in _said
-            _said.add(kind)
-        if first:
-            logger.warning(
-                "%s failed in %s(); the program goes on, but its traces may split or lack "
-                "something. Further failures of this kind are not logged.",
-                who,
-                what,
-                exc_info=True,
-            )
+        if not sys.is_finalizing():  # when half of what is called may be gone
+            _say_once(who, call, error)
         if told is not None:
             told(error)
         return None
+
+
+def _say_once(who: str, call: Any, error: Exception) -> None:
+    function = call.func if isinstance(call, partial) else call
+    what: str = getattr(function, "__name__", type(function).__name__).lstrip("_")
+    kind = (who, what, type(error))
+    # Without a lock: the garbage collector may call finalizers of ours at any moment, and
+    # while this thread holds the lock. Two threads at once may say it twice.
+    if kind in _said:
+        return
+    _said.add(kind)
+    import traceback
+
+    # Not the exception itself: its text, and that of its context, may quote what is traced.
+    logger.warning(
+        "%s failed in %s(); the program goes on, but its traces may split or lack something. "
+        "Further failures of this kind are not logged. It was a %s, raised here:\n%s",
+        who,
+        what,
+        type(error).__qualname__,
+        "".join(traceback.format_tb(error.__traceback__)).rstrip(),
+    )

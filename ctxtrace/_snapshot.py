@@ -333,10 +333,9 @@ def seen_as(function: Any, bound: Callable[[Any, object, Any, Any], Any]) -> Any
     """
     # A plain function in its place would not be of a generator function's kind, and a
     # generator function would not run before its first step.
-    import wrapt
+    from ._function import Function
 
-    make: Any = vars(wrapt)["FunctionWrapper"]  # which its types leave out before 3.10
-    return make(function, bound)
+    return Function(function, bound)
 
 
 def _check_callable(who: str, function: object) -> None:

@@ -50,7 +50,7 @@ class StreamRun:
         name: str,
         call: tuple[Any, Any, Any] | None,
     ) -> None:
-        self._ends: tuple[tuple[str, Callable[[StreamEnd], None]], ...] = ()
+        self._ends: list[tuple[str, Callable[[StreamEnd], None]]] = []
         self._name = name
         self._run_type = run_type
         self._reduce = reduce
@@ -146,7 +146,9 @@ class StreamRun:
             (who, guard(who, open_run, self._name, self._run_type, inputs))
             for who, open_run in openers
         ]
-        self._ends = tuple((who, end) for who, end in ends if end is not None)
+        self._ends = [(who, end) for who, end in ends if end is not None]
+        if all(getattr(end, "without_outputs", False) for _, end in self._ends):
+            self._record = False
 
     def add(self, chunk: Any) -> None:
         """Take note of a chunk."""
@@ -172,12 +174,15 @@ class StreamRun:
                 cancellation, KeyboardInterrupt) is somebody else's wish, and no failure.
             closed_early: Whether the consumer ended it.
         """
-        ends, self._ends = self._ends, ()
+        ends: list[tuple[str, Callable[[StreamEnd], None]]] = []
+        while self._ends:
+            ends.append(self._ends.pop(0))  # so that of two threads one has it
         if not ends:
             return
+        record, self._record = self._record, False
         chunks, self._chunks = self._chunks, []
         failures: list[Exception] = []
-        outputs = self._outputs(chunks, failures.append) if self._record else None
+        outputs = self._outputs(chunks, failures.append) if record else None
         opened, first = self._opened, self._first
         failed = isinstance(error, Exception)
         end = StreamEnd(
@@ -219,7 +224,7 @@ class StreamRun:
         if self._ends:
             # Until we are gone, too: of a group of objects that dies at once the generator may
             # be closed after this, and what it then starts finds its parent alive.
-            self._kept = self._ends
+            self._kept = list(self._ends)
             self.end(closed_early=True)
 
 

@@ -16,7 +16,7 @@ from .._compat import without_our_frames
 from .._drive import drive_async_generator, drive_generator, driver_of, is_generator
 from .._snapshot import call_here, seen_as, settle
 from ..carriers import load_wanted
-from ._driven import drive_stream, is_stream
+from ._driven import drive_stream, is_stream, short
 from ._stream_run import RUN_TYPES, StreamRun
 
 if TYPE_CHECKING:
@@ -86,7 +86,16 @@ def streaming(target: Any = _NOTHING, /) -> Any:
 
 
 @overload
-def traced_stream(function: Callable[_P, _S], /) -> Callable[_P, _S]: ...
+def traced_stream(
+    function: Callable[_P, _S],
+    /,
+    *,
+    name: str | None = ...,
+    run_type: RunType = ...,
+    reduce: Callable[[list[Any]], Any] | None = ...,
+    record: bool = ...,
+    max_chunks: int = ...,
+) -> Callable[_P, _S]: ...
 @overload
 def traced_stream(
     stream: _I,
@@ -180,8 +189,8 @@ def _decorated(
     kind = driver_of(function)
     # Of a generator function nothing runs before the first step; with others, the call counts.
     runs_at_call = kind not in (drive_generator, drive_async_generator)
-    run_name = name or getattr(function, "__name__", type(function).__name__)
-    who = f"{function!r} is decorated with @{decorator}"
+    run_name = name or _name_of(function)
+    who = f"{_name_of(function)}() is decorated with @{decorator}"
     plain = _driver(kind, None, who)
     here = kind is not drive_generator
 
@@ -233,7 +242,7 @@ def _make_and_settle(context: Any, make: Callable[[], Any]) -> Any:
 def _iterating(stream: Any, new_run: Callable[..., StreamRun] | None, name: str | None) -> Any:
     run = None
     if new_run is not None:
-        run = new_run(name or getattr(stream, "__name__", type(stream).__name__), None)
+        run = new_run(name or _name_of(stream), None)
     return call_here(lambda: stream, _driver(None, run, ""), (), {}, here=True)
 
 
@@ -241,18 +250,29 @@ def _makes_streams(kind: Any) -> bool:
     return hasattr(kind, "__next__") or hasattr(kind, "__anext__")
 
 
-def _refusal(decorator: str, target: object) -> str:
+def _name_of(thing: Any) -> str:
+    while isinstance(thing, partial):
+        thing = thing.func
+    name = getattr(thing, "__name__", None)
+    return name if isinstance(name, str) else type(thing).__name__
+
+
+def _refusal(decorator: str, target: Any) -> str:
     if inspect.isawaitable(target):
         hint = "decorate the function instead of its call, or await it first"
+    elif isinstance(target, type):
+        hint = "its instances have no __next__() and no __anext__()"
     elif hasattr(target, "__iter__"):
-        hint = f"pass iter(...) of it; but it has no steps of its own that would need {decorator}"
+        hint = "pass iter(...) of it"
     elif hasattr(target, "__aiter__"):
         hint = "pass what its __aiter__() returns"
     else:
-        hint = "it neither is an iterator nor can it be called to make one"
+        hint = "it is no iterator, and cannot be called to make one"
+    # What it is, and not its repr: errors end in logs.
+    what = f"the class {target.__qualname__}" if isinstance(target, type) else short(target)
     return (
         f"{decorator}() takes a generator function, a function that returns an iterator, or an "
-        f"iterator, and got {target!r}: {hint}."
+        f"iterator, and got {what}: {hint}."
     )
 
 

@@ -41,7 +41,8 @@ class Carrier(Protocol):
     ``open_run(name, run_type, inputs)`` opens a run and makes it current, in the context that
     is current, which belongs to the stream alone. It returns a function to end the run with,
     or None when nothing is traced now. That function is called once, with a `StreamEnd`, from
-    any context and thread. `inputs()` returns the arguments of the call by name, or None.
+    any context and thread; if it has an attribute ``without_outputs`` that is true, they are
+    not gathered for it. `inputs()` returns the arguments of the call by name, or None.
 
     ``join(chunks)`` returns one object made of a list of them, or None for chunks that are
     not the library's own.

@@ -106,11 +106,10 @@ class _LangSmith(Carrier):
         self, name: str, run_type: Any, inputs: Callable[[], dict[str, Any] | None]
     ) -> Callable[[StreamEnd], None] | None:
         """Start a run, if tracing is on, with everything that LangSmith's own `trace` minds."""
-        # Imported here where nothing else has: it takes most of a second.
-        run_helpers: Any = import_module("langsmith.run_helpers")
         utils: Any = import_module("langsmith.utils")
         if not utils.tracing_is_enabled():
             return None
+        run_helpers: Any = import_module("langsmith.run_helpers")
         block = run_helpers.trace(name, run_type, inputs=inputs())
         return partial(_end, block, block.__enter__())
 
@@ -132,26 +131,36 @@ class _LangSmith(Carrier):
 
 
 def _end(block: Any, run: Any, end: StreamEnd) -> None:
+    try:
+        _describe(run, end)
+    finally:
+        # Whatever cannot be described, the run ends. In a copy: on leaving, the block sets all
+        # of LangSmith's variables to what they were where it was entered, and a stream may end
+        # anywhere.
+        copy_context().run(block.__exit__, None, None, None)
+
+
+def _describe(run: Any, end: StreamEnd) -> None:
+    outputs = end.outputs
+    if outputs is not None and not isinstance(outputs, dict):
+        outputs = {"output": outputs}
+    run.end(outputs=outputs)
     metadata: dict[str, Any] = {
         "ctxtrace.stream.chunks": end.chunks,
         "ctxtrace.stream.closed_early": end.closed_early,
     }
-    if end.kept < end.chunks and end.outputs is not None:
+    if end.kept < end.chunks and outputs is not None:
         metadata["ctxtrace.stream.chunks_kept"] = end.kept
-    if end.reduce_error is not None:
-        metadata["ctxtrace.stream.reduce_error"] = repr(end.reduce_error)
     run.add_metadata(metadata)
     if end.first_chunk_after is not None:
         # LangSmith's word for it, whatever the chunk is; from it comes the time to first token.
         time = run.start_time + timedelta(seconds=end.first_chunk_after)
         run.add_event({"name": "new_token", "time": time.isoformat()})
-    outputs = end.outputs
-    if outputs is not None and not isinstance(outputs, dict):
-        outputs = {"output": outputs}
-    run.end(outputs=outputs, error=None if end.error is None else _formatted(end.error))
-    # In a copy: on leaving, the block sets all of LangSmith's variables to what they were
-    # where it was entered, and a stream may end anywhere.
-    copy_context().run(block.__exit__, None, None, None)
+    if end.error is not None:
+        run.error = type(end.error).__qualname__  # if it fails to say more
+        run.error = _formatted(end.error)
+    if end.reduce_error is not None:
+        run.add_metadata({"ctxtrace.stream.reduce_error": repr(end.reduce_error)})
 
 
 def _formatted(error: Exception) -> str:

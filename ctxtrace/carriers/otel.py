@@ -42,7 +42,10 @@ class _OpenTelemetry(Carrier):
         tracer = provider.get_tracer("ctxtrace")
         span = tracer.start_span(name, attributes={"ctxtrace.stream.run_type": run_type})
         context.attach(trace.set_span_in_context(span))  # for the stream's life: not detached
-        return partial(_end, span)
+        ended = partial(_end, span)
+        if not _content_is_wanted():
+            vars(ended)["without_outputs"] = True
+        return ended
 
     def variables(self) -> Iterable[ContextVar[Any]]:
         # Looked up anew each time: OTEL_PYTHON_CONTEXT may name an implementation without
@@ -53,6 +56,13 @@ class _OpenTelemetry(Carrier):
 
 
 def _end(span: Any, end: StreamEnd) -> None:
+    try:
+        _describe(span, end)
+    finally:
+        span.end()  # whatever cannot be described
+
+
+def _describe(span: Any, end: StreamEnd) -> None:
     trace: Any = sys.modules["opentelemetry.trace"]
     attributes: dict[str, Any] = {
         "ctxtrace.stream.chunks": end.chunks,
@@ -63,14 +73,14 @@ def _end(span: Any, end: StreamEnd) -> None:
     if end.reduce_error is not None:
         # Its type: the message may quote what was reduced.
         attributes["ctxtrace.stream.reduce_error"] = type(end.reduce_error).__qualname__
-    if end.outputs is not None and _content_is_wanted():
-        attributes["gen_ai.output.messages"] = _message(end)
     span.set_attributes(attributes)
     if end.error is not None:
+        kind = type(end.error).__qualname__
+        span.set_status(trace.Status(trace.StatusCode.ERROR, kind))  # if it fails to say more
         span.record_exception(end.error)
-        text = f"{type(end.error).__name__}: {end.error}"
-        span.set_status(trace.Status(trace.StatusCode.ERROR, text))
-    span.end()
+        span.set_status(trace.Status(trace.StatusCode.ERROR, f"{kind}: {end.error}"))
+    if end.outputs is not None and _content_is_wanted():
+        span.set_attribute("gen_ai.output.messages", _message(end))
 
 
 def _content_is_wanted() -> bool:
@@ -82,10 +92,17 @@ def _content_is_wanted() -> bool:
 def _message(end: StreamEnd) -> str:
     # The shape that the GenAI conventions give to output messages.
     content = getattr(end.outputs, "content", end.outputs)
-    text = content if isinstance(content, str) else json.dumps(content, default=str)
+    text = content if isinstance(content, str) else _json(content)
     reason = "error" if end.error is not None else "stop"
     part = {"type": "text", "content": text}
     return json.dumps([{"role": "assistant", "parts": [part], "finish_reason": reason}])
+
+
+def _json(content: Any) -> str:
+    try:
+        return json.dumps(content, default=str)
+    except (TypeError, ValueError):  # of a dict with other keys than strings, of a cycle
+        return str(content)
 
 
 def make() -> Carrier:

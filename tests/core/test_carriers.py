@@ -212,7 +212,11 @@ def test_a_carrier_that_fails_is_logged_once(method, register, caplog):
     (record,) = warnings_of_ours(caplog)
     assert record.levelno == logging.WARNING
     assert record.getMessage().startswith(f"carrier {carrier.name!r} failed in {method}();")
-    assert record.exc_info[0] is Boom
+    # Where it happened, and not what it says: that may quote what is traced.
+    assert "It was a Boom, raised here:" in record.getMessage()
+    assert "in _ask" in record.getMessage()
+    assert "secret" not in record.getMessage()
+    assert record.exc_info is None
 
 
 @every_method
@@ -221,7 +225,9 @@ def test_a_carrier_that_fails_in_another_way_is_logged_again(method, register, c
     fail_in(method)
     carrier.error = KeyError()
     fail_in(method)
-    assert [record.exc_info[0] for record in warnings_of_ours(caplog)] == [Boom, KeyError]
+    boom, key_error = (record.getMessage() for record in warnings_of_ours(caplog))
+    assert "It was a Boom," in boom
+    assert "It was a KeyError," in key_error
 
 
 @every_method

@@ -25,6 +25,7 @@ ORDER = [
     "_errors",
     "carriers",
     "_drive",
+    "_function",
     "_overlay",
     "_snapshot",
     "boundaries",

@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import collections.abc
 import contextlib
+import copy
 import io
+import itertools
 import sys
 import threading
+import types
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 
 import pytest
 from core.support import (
@@ -620,19 +624,19 @@ def refusal(function, *arguments):
 
 @every_decorator
 @pytest.mark.parametrize(
-    ("thing", "hint"),
+    ("thing", "given", "hint"),
     [
-        (42, "it neither is an iterator nor can it be called to make one"),
-        (None, "it neither is an iterator nor can it be called to make one"),
-        ([1], "pass iter(...) of it"),
-        (NoStream, "neither"),
+        (42, "'int'", "it is no iterator, and cannot be called to make one"),
+        (None, "'NoneType'", "it is no iterator, and cannot be called to make one"),
+        (["secret"], "'list'", "pass iter(...) of it"),
+        (NoStream, "the class NoStream", "its instances have no __next__() and no __anext__()"),
     ],
 )
-def test_what_makes_no_stream_is_refused(decorate, thing, hint):
+def test_what_makes_no_stream_is_refused(decorate, thing, given, hint):
     text = refusal(decorate, thing)
     assert f"{decorate.__name__}() takes a generator function" in text
-    assert repr(thing) in text
-    assert hint in text
+    assert f"{given}: {hint}" in text
+    assert "secret" not in text
 
 
 @every_decorator
@@ -640,7 +644,7 @@ def test_a_coroutine_is_refused(decorate):
     with a_coroutine() as coroutine:
         text = refusal(decorate, coroutine)
     assert "decorate the function instead of its call, or await it first" in text
-    assert repr(coroutine) in text
+    assert "'coroutine'" in text
 
 
 def test_what_is_only_asynchronously_iterable_is_refused():
@@ -667,14 +671,15 @@ def returns_a_number():
 @pytest.mark.parametrize(
     ("function", "given", "hint"),
     [
-        (returns_a_list, "a list", "return iter(...) of it"),
-        (returns_none, "a NoneType", "return an iterator"),
-        (returns_a_number, "a int", "return an iterator"),
+        (returns_a_list, "'list'", "return iter(...) of it"),
+        (returns_none, "'NoneType'", "return an iterator"),
+        (returns_a_number, "'int'", "return an iterator"),
     ],
 )
 def test_a_function_that_returns_no_stream_fails_at_the_call(decorate, function, given, hint):
     text = refusal(decorate(function))
-    for expected in (repr(function), f"@{decorate.__name__}", f"it gave {given},", hint):
+    name = f"{function.__name__}()"
+    for expected in (name, f"@{decorate.__name__}", f"it gave an object of type {given},", hint):
         assert expected in text
     assert "secret" not in text
 
@@ -686,7 +691,7 @@ def test_a_coroutine_function_that_gives_no_stream_fails_when_it_is_awaited(deco
         await coroutine
 
     text = refusal(lambda: asyncio.run(main()))
-    assert "it gave a list, which is not an iterator or async iterator" in text
+    assert "it gave an object of type 'list', which is not an iterator or async iterator" in text
 
 
 def test_traced_stream_refuses_a_name_by_position():
@@ -725,3 +730,160 @@ else:
     @every_decorator
     def test_the_last_frame_of_a_traceback_of_a_step_is_the_users(decorate):
         assert frames(caught(next, decorate(Fails())))[-1] == "__next__"
+
+
+# What an object can do besides being iterated.
+
+
+def test_looking_for_something_in_a_stream_object_takes_its_steps_in_the_captured_context():
+    class Who:
+        def __iter__(self):
+            return self
+
+        def __next__(self):
+            return user()
+
+    with serving("ada"):
+        stream = ctxtrace.streaming(Who())
+    assert "ada" in stream
+
+
+def test_a_stream_object_can_be_teed():
+    first, second = itertools.tee(ctxtrace.streaming(iter([1, 2])))
+    assert (list(first), list(second)) == ([1, 2], [1, 2])
+
+
+def test_a_copy_of_a_stream_object_is_a_copy_of_the_bare_one():
+    stream = ctxtrace.streaming(iter([1, 2]))
+    assert list(copy.copy(stream)) == [1, 2]
+    assert list(stream) == [1, 2]
+
+
+async def test_a_stream_object_is_closed_with_the_arguments_it_is_given():
+    class Socket:
+        async def __anext__(self):
+            raise StopAsyncIteration
+
+        async def close(self, *, code):
+            return code, user()
+
+    with serving("ada"):
+        stream = ctxtrace.streaming(Socket())
+    assert await stream.close(code=1000) == (1000, "ada")
+
+
+@every_decorator
+async def test_what_a_stream_that_is_no_generator_sends_is_its_own(decorate):
+    class Duplex:
+        def __init__(self):
+            self.sent = []
+
+        async def __anext__(self):
+            raise StopAsyncIteration
+
+        async def send(self, item):
+            self.sent.append(item)
+
+    stream = decorate(Duplex())
+    await stream.send("item")
+    assert stream.sent == ["item"]
+
+
+async def test_an_async_stream_object_that_can_be_awaited_can_be_iterated_too():
+    class Cursor:
+        def __aiter__(self):
+            return self
+
+        async def __anext__(self):
+            raise StopAsyncIteration
+
+        def __await__(self):
+            yield from asyncio.sleep(0).__await__()
+            return self, user()
+
+    with serving("ada"):
+        stream = ctxtrace.streaming(Cursor())
+    assert [item async for item in stream] == []
+    assert (await stream)[1] == "ada"
+
+
+def test_a_stream_object_can_be_called_if_it_could_be_before():
+    class Callable:
+        def __next__(self):
+            raise StopIteration
+
+        def __call__(self, argument):
+            return argument, user()
+
+    with serving("ada"):
+        stream = ctxtrace.streaming(Callable())
+    assert stream(1) == (1, "ada")
+
+
+def test_an_attribute_called_close_that_is_no_method_stays_what_it_is():
+    class Market:
+        close = 4.5
+
+        def __next__(self):
+            raise StopIteration
+
+    assert ctxtrace.streaming(Market()).close == 4.5
+
+
+def test_a_stream_object_of_a_class_without_a_hash_is_a_stream():
+    class Meta(type):
+        __hash__ = None
+
+        def __eq__(cls, other):
+            return cls is other
+
+    class Unhashable(metaclass=Meta):
+        def __iter__(self):
+            return self
+
+        def __next__(self):
+            raise StopIteration
+
+    assert list(ctxtrace.streaming(Unhashable())) == []
+
+
+def test_a_stream_object_that_is_no_context_manager_says_so_as_the_bare_one_does():
+    def enter(stream):
+        with stream:
+            pass
+
+    class Steps:
+        def __next__(self):
+            raise StopIteration
+
+    said = caught(enter, Steps())
+    assert type(caught(enter, ctxtrace.streaming(Steps()))) is type(said)
+    assert str(caught(enter, ctxtrace.streaming(Steps()))) == str(said)
+
+
+def test_a_repr_that_fails_does_not_keep_a_method_from_being_decorated():
+    class Model:
+        def __repr__(self):
+            raise AssertionError("nobody is to ask")
+
+        def rows(self):
+            yield 1
+
+    assert list(ctxtrace.streaming(Model().rows)()) == [1]
+
+
+def test_a_stream_object_whose_iterator_is_another_works_where_sniffio_is_loaded(monkeypatch):
+    sniffio = types.ModuleType("sniffio")
+    sniffio.current_async_library_cvar = ContextVar("library", default=None)
+    monkeypatch.setitem(sys.modules, "sniffio", sniffio)
+
+    class Client:
+        def __iter__(self):
+            yield user()
+
+        def __next__(self):
+            return user()
+
+    with serving("ada"):
+        stream = ctxtrace.streaming(Client())
+    assert list(stream) == ["ada"]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import functools
 import gc
 import inspect
+import pickle
 import sys
 import threading
 import types
@@ -1159,3 +1161,44 @@ def test_a_step_of_a_stream_leaves_the_consumers_run_alone(decorate, tracer):
         next(stream)
         assert current_run() is run()
     stream.close()
+
+
+# As functions are.
+
+
+@streaming
+def at_module_level():
+    yield user()
+
+
+@pytest.mark.parametrize(
+    "again", [copy.copy, copy.deepcopy, lambda f: pickle.loads(pickle.dumps(f))]
+)
+def test_a_decorated_function_is_copied_and_pickled_by_its_name(again, monkeypatch):
+    # The tests' own modules are imported under a name that pickle does not find them by.
+    monkeypatch.setitem(sys.modules, at_module_level.__module__, sys.modules[__name__])
+    assert again(at_module_level) is at_module_level
+
+
+def test_an_async_stream_that_is_dropped_in_the_middle_of_a_step_without_a_loop_is_closed(no_gc):
+    def outcome(decorate):
+        closed = []
+
+        @types.coroutine
+        def pause():
+            yield
+
+        async def waits():
+            try:
+                await pause()
+                yield
+            finally:
+                closed.append(user())
+
+        with serving("ada"):
+            stream = decorate(waits)()
+            stream.__anext__().send(None)
+            del stream
+        return closed
+
+    assert outcome(streaming) == outcome(bare) == ["ada"]

@@ -5,7 +5,8 @@ else decorates it (``@contextmanager``, say) is given the decorated function. A 
 ``yield``, and a generator expression, become the decorator's argument.
 
 One kind is left alone: the generators under ``@types.coroutine``. They are awaited, not
-iterated; to all who meet them they are coroutines, and no stream.
+iterated; to all who meet them they are coroutines. The decorator would take each for a
+coroutine function that returns a stream, and refuse the result.
 
 That none was overlooked is seen in the compiled code, where each generator bears a flag.
 """
@@ -19,7 +20,10 @@ import inspect
 import sys
 from pathlib import Path
 from types import CodeType, ModuleType
-from typing import Any, Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 # Underscores at both ends: within a class, others would be mangled.
 _NAME = "__ctxtrace_decorate_generator__"

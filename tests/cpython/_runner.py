@@ -1,11 +1,14 @@
-"""Run CPython's own tests of a class with ours in the class's place.
+"""Run CPython's own tests, with something of ours where they expect something of Python's.
 
-CPython installs its tests as the package ``test`` beside the standard library. They take the
-class under test from its module, so ours is put there before they are imported. Some of them
-start an interpreter of their own; the same is done there.
+CPython installs its tests as the package ``test`` beside the standard library.
 
-What could make such a run say nothing is checked: that enough tests ran, that they made
+`run` is for a class. The tests take the class under test from its module, so ours is put there
+before they are imported. Some of them start an interpreter of their own; the same is done
+there. What could make such a run say nothing is checked: that enough tests ran, that they made
 instances of ours, and that none of them quietly used the standard class.
+
+What is not a class (run_generators.py) is put among the tests by its own runner, which takes
+the rest from here.
 """
 
 from __future__ import annotations
@@ -65,15 +68,7 @@ def run(
         wanted: Which of their test classes to run.
         at_least: How many tests must have passed, skipped ones not counted.
     """
-    parser = argparse.ArgumentParser()
-    parser.add_argument(
-        "--control",
-        action="store_true",
-        help="leave the standard class in place: what fails now is not ours",
-    )
-    parser.add_argument("-v", "--verbose", action="store_true", help="name each test")
-    options = parser.parse_args()
-
+    options = parse_options()
     standard = getattr(importlib.import_module(places[0].module), places[0].name)
     if options.control:
         subject = standard
@@ -84,38 +79,84 @@ def run(
         _substitute_in_children(name, places)
     made = Counter(standard, subject)
 
-    classes = _load(modules, wanted)
-    loader = unittest.defaultTestLoader
-    suite = unittest.TestSuite(loader.loadTestsFromTestCase(each) for each in classes)
-
-    began = time.monotonic()
-    runner = unittest.TextTestRunner(sys.stdout, verbosity=2 if options.verbose else 1)
-    result = runner.run(suite)
-    took = time.monotonic() - began
-
-    failed = len(result.failures) + len(result.errors) + len(result.unexpectedSuccesses)
-    passed = result.testsRun - failed - len(result.skipped)
     who = f"{subject.__module__}.{subject.__qualname__}"
-    print(f"\nCPython {sys.version.split()[0]}, its own tests with {who}:")
-    for each in classes:
-        count = loader.loadTestsFromTestCase(each).countTestCases()
-        print(f"  {each.__module__}.{each.__name__}: {count}")
-    for test, why in result.skipped:
-        print(f"  skipped by CPython: {test.id()}: {why}")
-    print(f"{passed} passed, {failed} failed in {took:.1f} s; {made.ours} instances made")
+    classes = load(modules, wanted)
+    result = run_tests(classes, [], verbose=options.verbose)
+    result.describe(who)
+    print(f"{made.ours} instances made")
 
-    complaints = []
-    if passed < at_least:
-        complaints.append(f"only {passed} tests passed, at least {at_least} must")
+    complaints = result.too_few(at_least)
     # The tests that need an instance and make it in an interpreter of their own are few.
     if made.ours < at_least - 10:
         complaints.append(f"the tests made only {made.ours} instances of {who}")
     if made.others:
         complaints.append(f"{made.others} instances of {standard} were not of {who}")
-    for complaint in complaints:
-        print(f"ERROR: {complaint}")
-    _write_counts(passed, failed)
-    return 1 if failed or complaints else 0
+    return result.finish(complaints)
+
+
+def parse_options() -> argparse.Namespace:
+    """Read the command line, the same for all runners."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument(
+        "--control",
+        action="store_true",
+        help="test what Python itself has: what fails now is not ours",
+    )
+    parser.add_argument("-v", "--verbose", action="store_true", help="name each test")
+    return parser.parse_args()
+
+
+class Result:
+    """What came of the tests."""
+
+    def __init__(self, groups: list[tuple[str, int]], result: Any, took: float) -> None:
+        self._groups = groups
+        self._took = took
+        self._skipped = result.skipped
+        # Tests that failed as they are to, with what they said.
+        self.expected: dict[str, str] = {test.id(): text for test, text in result.expectedFailures}
+        self.failed = len(result.failures) + len(result.errors) + len(result.unexpectedSuccesses)
+        apart = len(result.skipped) + len(result.expectedFailures)
+        self.passed = result.testsRun - self.failed - apart
+
+    def describe(self, who: str) -> None:
+        """Print what was run and what came of it."""
+        print(f"\nCPython {sys.version.split()[0]}, its own tests with {who}:")
+        for name, count in self._groups:
+            print(f"  {name}: {count}")
+        for test, why in self._skipped:
+            print(f"  skipped by CPython: {test.id()}: {why}")
+        expected = f", {len(self.expected)} failed as expected" if self.expected else ""
+        print(f"{self.passed} passed, {self.failed} failed{expected} in {self._took:.1f} s")
+
+    def too_few(self, at_least: int) -> list[str]:
+        """Complain if too few tests passed."""
+        if self.passed >= at_least:
+            return []
+        return [f"only {self.passed} tests passed, at least {at_least} must"]
+
+    def finish(self, complaints: list[str]) -> int:
+        """Print the complaints, leave the counts for the noxfile; return the exit status."""
+        for complaint in complaints:
+            print(f"ERROR: {complaint}")
+        _write_counts(self.passed, self.failed)
+        return 1 if self.failed or complaints else 0
+
+
+def run_tests(
+    classes: list[type[unittest.TestCase]], others: list[unittest.TestCase], *, verbose: bool
+) -> Result:
+    """Run the tests of these classes, and other tests."""
+    suites: list[Any] = [unittest.defaultTestLoader.loadTestsFromTestCase(each) for each in classes]
+    groups = [
+        (f"{each.__module__}.{each.__name__}", suite.countTestCases())
+        for each, suite in zip(classes, suites)
+    ]
+    groups += [(test.id(), 1) for test in others]
+    began = time.monotonic()
+    runner = unittest.TextTestRunner(sys.stdout, verbosity=2 if verbose else 1)
+    result = runner.run(unittest.TestSuite([*suites, *others]))
+    return Result(groups, result, time.monotonic() - began)
 
 
 def _substitute(subject: type, places: list[Place]) -> None:
@@ -148,7 +189,19 @@ def _substitute_in_children(name: str, places: list[Place]) -> None:
     script_helper.run_python_until_end = start_with_ours
 
 
-def _load(modules: list[str], wanted: Callable[[type], bool]) -> list[type[unittest.TestCase]]:
+def load(modules: list[str], wanted: Callable[[type], bool]) -> list[type[unittest.TestCase]]:
+    """Return the wanted test classes of CPython's modules."""
+    need_tests()
+    classes: dict[str, type[unittest.TestCase]] = {}
+    for module in map(importlib.import_module, modules):
+        for each in vars(module).values():
+            if isinstance(each, type) and issubclass(each, unittest.TestCase) and wanted(each):
+                classes[f"{each.__module__}.{each.__qualname__}"] = each
+    return list(classes.values())
+
+
+def need_tests() -> None:
+    """Say so if this interpreter came without CPython's tests."""
     try:
         support: Any = importlib.import_module("test.support")
     except ImportError:
@@ -158,12 +211,6 @@ def _load(modules: list[str], wanted: Callable[[type], bool]) -> list[type[unitt
             "python.org have it; those that uv downloads have not."
         ) from None
     support.verbose = 0  # the tests would print how long each took
-    classes: dict[str, type[unittest.TestCase]] = {}
-    for module in map(importlib.import_module, modules):
-        for each in vars(module).values():
-            if isinstance(each, type) and issubclass(each, unittest.TestCase) and wanted(each):
-                classes[f"{each.__module__}.{each.__qualname__}"] = each
-    return list(classes.values())
 
 
 def _write_counts(passed: int, failed: int) -> None:

@@ -14,15 +14,16 @@ import logging
 import socket
 import sys
 import threading
+import warnings
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import uvicorn
 from fastapi import Depends, FastAPI, Request
 from fastapi.responses import StreamingResponse
-from langgraph.graph import END, START, StateGraph
 from langsmith import trace
 from langsmith.run_trees import RunTree, get_cached_client
+from opentelemetry import context as otel_context
 from opentelemetry import trace as otel
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace import TracerProvider
@@ -53,6 +54,30 @@ begun: list[str] = []
 def child(name: str) -> Iterator[None]:
     with trace(name), TRACER.start_as_current_span(name):
         yield
+
+
+class Held:
+    """The same for a stream to hold open over its yields.
+
+    A class, and no generator: what a cancelled request leaves behind lies in reference cycles,
+    and of an async generator there the garbage collector closes every generator inside it at
+    once and where it stands, OpenTelemetry's own `start_as_current_span` among them, before the
+    event loop closes the stream. That is so of a bare stream as well.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __enter__(self) -> None:
+        self.run = trace(self.name)
+        self.run.__enter__()
+        self.span = TRACER.start_span(self.name)
+        self.token = otel_context.attach(otel.set_span_in_context(self.span))
+
+    def __exit__(self, *error: object) -> None:
+        otel_context.detach(self.token)
+        self.span.end()
+        self.run.__exit__(*error)
 
 
 # Whoever opens the request's run and span.
@@ -133,7 +158,7 @@ async def plain(chunks: int, text: str, waits: bool) -> AsyncIterator[str]:
 async def holding(chunks: int, text: str, waits: bool) -> AsyncIterator[str]:
     token = MODEL.set("large")
     try:
-        with child("stream"):
+        with Held("stream"):
             try:
                 with child("before"):
                     await asyncio.sleep(0)
@@ -204,6 +229,14 @@ async def astep(state: State) -> State:
 
 
 def graph() -> Any:
+    # langgraph 0.6.11, the last for Python 3.9, warns when it is imported with langchain-core
+    # 0.3.86, which shows its warnings whatever was asked for before it was imported itself.
+    import langchain_core  # noqa: F401
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PendingDeprecationWarning)
+        from langgraph.graph import END, START, StateGraph
+
     builder = StateGraph(State)
     # Before Python 3.11 LangGraph's asynchronous nodes lose the run that they are in.
     builder.add_node("work", astep if sys.version_info >= (3, 11) else step)
@@ -242,7 +275,9 @@ BODIES = {
     "graph": of_graph,
 }
 
-app = FastAPI(dependencies=[Depends(dependency)])
+# FastAPI's own spans around dependencies and endpoints do not nest in what a dependency opens.
+# (Those that have no such spans take the argument and leave it.)
+app = FastAPI(dependencies=[Depends(dependency)], telemetry={"operation_spans": False})
 app.add_middleware(BaseHTTPMiddleware, dispatch=http_middleware)
 app.add_middleware(Middleware)
 

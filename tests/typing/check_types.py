@@ -265,6 +265,7 @@ def streaming_keeps_a_function() -> None:
     assert_type(ctxtrace.streaming(async_generator)(1), AsyncIterator[str])
     assert_type(ctxtrace.traced_stream(generator)(1), Iterator[str])
     assert_type(ctxtrace.traced_stream(name="tokens")(generator)(1), Iterator[str])
+    assert_type(ctxtrace.traced_stream(generator, name="tokens")(1), Iterator[str])
     assert_type(called_form(1), Iterator[str])
     assert_type(Streams().method(1), Iterator[str])
     assert_type(Streams().async_method(1), AsyncIterator[str])
