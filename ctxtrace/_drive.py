@@ -29,6 +29,7 @@ from types import AsyncGeneratorType, CoroutineType, FunctionType, GeneratorType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._compat import is_suspended, without_our_frames
+from .carriers import revive
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -145,7 +146,7 @@ class Unstarted:
 def drive_awaitable(
     context: Context,
     awaitable: Awaitable[_T],
-    pins: object,
+    pins: Any,
     then: Callable[[_T], Any] | None = None,
 ) -> Coroutine[Any, Any, Any]:
     """Return a coroutine that awaits `awaitable` inside `context`.
@@ -158,7 +159,7 @@ def drive_awaitable(
     return _named_after(coroutine, _drive_coroutine(context, Unstarted(coroutine), pins, then))
 
 
-def drive_coroutine(context: Context, make: Callable[[], Any], pins: object) -> Any:
+def drive_coroutine(context: Context, make: Callable[[], Any], pins: Any) -> Any:
     """Return a coroutine that awaits inside `context` what `make` returns."""
     return drive_awaitable(context, make(), pins)
 
@@ -178,7 +179,7 @@ async def _as_coroutine(awaitable: Awaitable[_T]) -> _T:
 
 
 async def _drive_coroutine(
-    context: Context, unstarted: Unstarted, pins: object, then: Callable[[Any], Any] | None
+    context: Context, unstarted: Unstarted, pins: Any, then: Callable[[Any], Any] | None
 ) -> Any:
     try:
         steps: Any = Steps.of(context, unstarted.take())
@@ -207,7 +208,7 @@ def is_async_generator(thing: Any) -> bool:
 def drive_generator(
     context: Context,
     make: Callable[[], Any],
-    pins: object,
+    pins: Any,
     see: Callable[[Any], Any] | None = None,
     otherwise: Callable[[Context, Any, object], Any] | None = None,
 ) -> Any:
@@ -243,7 +244,7 @@ def drive_generator(
 def drive_async_generator(
     context: Context,
     make: Callable[[], Any],
-    pins: object,
+    pins: Any,
     see: Callable[[Any], Any] | None = None,
     otherwise: Callable[[Context, Any, object], Any] | None = None,
 ) -> Any:
@@ -281,7 +282,7 @@ def _fill(box: list[Any], driver: Any, generator: Any, see: Callable[[Any], Any]
     return started
 
 
-def _drive_generator(context: Context, box: list[Any], pins: object) -> Generator[Any, Any, Any]:
+def _drive_generator(context: Context, box: list[Any], pins: Any) -> Generator[Any, Any, Any]:
     generator, started, see = box.pop()
     run = context.run
     if see is not None:
@@ -298,6 +299,8 @@ def _drive_generator(context: Context, box: list[Any], pins: object) -> Generato
                     started = False
                     value = yield
                 if thrown:
+                    if pins is not None:
+                        run(revive, pins)  # if it is the garbage collector that throws
                     value = yield run(throw, thrown.pop())
                 while True:
                     value = yield run(send, value)
@@ -318,18 +321,18 @@ def _drive_generator(context: Context, box: list[Any], pins: object) -> Generato
 
 
 @types.coroutine
-def _drive_generator_coroutine(context: Context, generator: Any, pins: object) -> Any:
+def _drive_generator_coroutine(context: Context, generator: Any, pins: Any) -> Any:
     return (yield from _drive_generator(context, [(generator, False, None)], pins))
 
 
-def drive_generator_coroutine(context: Context, make: Callable[[], Any], pins: object) -> Any:
+def drive_generator_coroutine(context: Context, make: Callable[[], Any], pins: Any) -> Any:
     """Return the like of what a `types.coroutine` function returns, driven inside `context`."""
     generator = make()
     return _named_after(generator, _drive_generator_coroutine(context, generator, pins))
 
 
 async def _drive_async_generator(
-    context: Context, outer: list[Any], pins: object
+    context: Context, outer: list[Any], pins: Any
 ) -> AsyncGenerator[Any, Any]:
     generator, started, see = outer.pop()
     if see is not None:
@@ -347,6 +350,8 @@ async def _drive_async_generator(
                 box[0] = asend((yield item))
             except BaseException as error:  # noqa: BLE001 - forwarded, not swallowed
                 without_our_frames(error)
+                if pins is not None:
+                    context.run(revive, pins)
                 box[0] = athrow(error)
             else:
                 item = await steps

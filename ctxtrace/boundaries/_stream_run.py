@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from .._compat import without_our_frames
 from .._drive import Unstarted
 from .._errors import guard
-from ..carriers import StreamEnd, active, called
+from ..carriers import StreamEnd, active, called, revive
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
@@ -51,6 +51,7 @@ class StreamRun:
         call: tuple[Any, Any, Any] | None,
     ) -> None:
         self._ends: list[tuple[str, Callable[[StreamEnd], None]]] = []
+        self._kept: list[tuple[str, Callable[[StreamEnd], None]]] = []
         self._name = name
         self._run_type = run_type
         self._reduce = reduce
@@ -77,6 +78,8 @@ class StreamRun:
     def step(self, take: Callable[..., Any], *args: Any) -> Any:
         """Take a step of a generator or an iterator."""
         self._open()
+        if args:
+            self._revive()
         try:
             chunk = take(*args)
         except BaseException as error:
@@ -91,6 +94,8 @@ class StreamRun:
     async def async_step(self, step: Awaitable[Any], *args: Any) -> Any:
         """Await a step of an async generator or an async iterator."""
         self._open()
+        if args:
+            self._revive()
         try:
             chunk = await step
         except BaseException as error:
@@ -149,6 +154,11 @@ class StreamRun:
         self._ends = [(who, end) for who, end in ends if end is not None]
         if all(getattr(end, "without_outputs", False) for _, end in self._ends):
             self._record = False
+
+    def _revive(self) -> None:
+        # Before an exception is thrown in: see Carrier.
+        ends = self._ends or self._kept
+        revive(pin for _, end in ends if (pin := getattr(end, "pin", None)) is not None)
 
     def add(self, chunk: Any) -> None:
         """Take note of a chunk."""

@@ -36,13 +36,19 @@ class Carrier(Protocol):
     A method that raises is logged once and taken for one that returned None: the work that
     crosses goes on. Every method may be called from any thread, at any time, several at once.
 
-    A carrier may have two methods more, for `ctxtrace.traced_stream`:
+    A carrier may have more methods, for streams:
 
     ``open_run(name, run_type, inputs)`` opens a run and makes it current, in the context that
     is current, which belongs to the stream alone. It returns a function to end the run with,
     or None when nothing is traced now. That function is called once, with a `StreamEnd`, from
-    any context and thread; if it has an attribute ``without_outputs`` that is true, they are
-    not gathered for it. `inputs()` returns the arguments of the call by name, or None.
+    any context and thread. `inputs()` returns the arguments of the call by name, or None. Two
+    attributes of the function are looked at: if ``without_outputs`` is true, no outputs are
+    gathered for it, and ``pin`` is what `revive` is given.
+
+    ``revive(pin)`` is for libraries whose context holds the current run weakly. It makes
+    `pin` current again in the context that is current, if what was current there has died
+    although its pin was held. The garbage collector brings that about: of a group of objects
+    that dies at once it clears the weak references first, and closes generators after that.
 
     ``join(chunks)`` returns one object made of a list of them, or None for chunks that are
     not the library's own.
@@ -138,6 +144,15 @@ def take_pins() -> tuple[object, ...] | None:
 def called(carrier: Carrier) -> str:
     """Return how the log calls a carrier."""
     return f"carrier {carrier.name!r}"
+
+
+def revive(pins: Iterable[object]) -> None:
+    """Have the carriers make a run current again that died in the context before its pin."""
+    for carrier in active():
+        method = getattr(carrier, "revive", None)
+        if method is not None:
+            for pin in pins:
+                guard(called(carrier), method, pin)
 
 
 def active() -> tuple[Carrier, ...]:

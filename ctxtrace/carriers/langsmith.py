@@ -111,7 +111,19 @@ class _LangSmith(Carrier):
             return None
         run_helpers: Any = import_module("langsmith.run_helpers")
         block = run_helpers.trace(name, run_type, inputs=inputs())
-        return partial(_end, block, block.__enter__())
+        run = block.__enter__()
+        end = partial(_end, block, run)
+        vars(end)["pin"] = run
+        return end
+
+    def revive(self, pin: Any) -> None:
+        reference = self._get()
+        if not self._weak or reference is None or not hasattr(pin, "child_runs"):
+            return
+        current = reference()
+        # Another pin, of the run's parent, may have been revived before.
+        if current is None or current.id == pin.parent_run_id:
+            self._parent.set(weakref.ref(pin))
 
     def variables(self) -> Iterable[ContextVar[Any]]:
         # Some of them are in run_trees, which may be imported after us: remember none
