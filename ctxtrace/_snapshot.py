@@ -262,7 +262,13 @@ def bind(snapshot: Snapshot, function: Callable[..., _T]) -> Callable[..., _T]:
 
 
 def call_here(
-    function: Callable[..., Any], driver: _Driver, args: Any, kwargs: Any, *, here: bool
+    function: Callable[..., Any],
+    driver: _Driver,
+    args: Any,
+    kwargs: Any,
+    *,
+    here: bool,
+    context: Context | None = None,
 ) -> Any:
     """Capture the current context for one call, made at once, and for what it returns.
 
@@ -272,8 +278,13 @@ def call_here(
         args: The positional arguments of the call.
         kwargs: Its keyword arguments.
         here: Whether what is called, and what it returns, runs in this thread.
+        context: What to capture in place of the current one.
     """
-    context, pins = copy_context(), take_pins()
+    if context is None:
+        context, pins = copy_context(), take_pins()
+    else:
+        context = context.copy()
+        pins = context.run(take_pins)
     if not here:
         settle(context, here=False)
     try:

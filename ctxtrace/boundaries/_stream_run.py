@@ -137,7 +137,7 @@ class StreamRun:
     def _open(self) -> None:
         if self._opened is not None:
             return
-        self._opened = time.perf_counter()
+        self._opened = 0.0
         call, self._call = self._call, None
         openers = [
             (called(carrier), open_run)
@@ -154,6 +154,7 @@ class StreamRun:
         self._ends = [(who, end) for who, end in ends if end is not None]
         if all(getattr(end, "without_outputs", False) for _, end in self._ends):
             self._record = False
+        self._opened = time.perf_counter()
 
     def _revive(self) -> None:
         # Before an exception is thrown in: see Carrier.
@@ -250,7 +251,11 @@ def _nothing() -> None:
 
 
 def _bind(function: Any, args: Any, kwargs: Any) -> dict[str, Any]:
-    return dict(inspect.signature(function).bind(*args, **kwargs).arguments)
+    arguments = dict(inspect.signature(function).bind(*args, **kwargs).arguments)
+    # A method's are bound and gone; since Python 3.13 classmethod leaves its class to us.
+    arguments.pop("self", None)
+    arguments.pop("cls", None)
+    return arguments
 
 
 class _Generator:

@@ -9,13 +9,14 @@ inside that, in the consumer's own task and thread. `traced_stream` opens a run 
 from __future__ import annotations
 
 import inspect
+import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from .._compat import without_our_frames
 from .._drive import drive_async_generator, drive_generator, driver_of, is_generator
 from .._snapshot import call_here, seen_as, settle
-from ..carriers import load_wanted
+from ..carriers import context_meant_by, load_wanted
 from ._driven import drive_stream, is_stream, short
 from ._stream_run import RUN_TYPES, StreamRun
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
         Iterable,
         Iterator,
     )
+    from contextvars import Context
+    from types import FrameType
     from typing import Union
 
     from typing_extensions import ParamSpec
@@ -195,18 +198,30 @@ def _decorated(
     here = kind is not drive_generator
 
     def streamed(wrapped: Any, _: object, args: Any, kwargs: Any) -> Any:
+        context = None if kind is not drive_async_generator else _callers_context()
         try:
             if new_run is None:
-                return call_here(wrapped, plain, args, kwargs, here=here)
+                return call_here(wrapped, plain, args, kwargs, here=here, context=context)
             run = new_run(run_name, (wrapped, args, kwargs))
             if runs_at_call:
                 wrapped = partial(run.call, wrapped)
-            return call_here(wrapped, _driver(kind, run, who), args, kwargs, here=here)
+            driver = _driver(kind, run, who)
+            return call_here(wrapped, driver, args, kwargs, here=here, context=context)
         except BaseException as error:
             without_our_frames(error)
             raise
+        finally:
+            del context  # a kept error has this frame
 
     return seen_as(target, streamed)
+
+
+def _callers_context() -> Context | None:
+    """Return the context of a decorator that calls here and takes the steps elsewhere."""
+    frame: FrameType | None = sys._getframe(2)  # pyright: ignore[reportPrivateUsage]
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("wrapt."):
+        frame = frame.f_back  # wrapt's own, where it is not compiled
+    return None if frame is None else context_meant_by(frame)
 
 
 def _driver(kind: object, run: StreamRun | None, who: str) -> Any:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -22,6 +22,7 @@ from .._errors import guard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from types import FrameType
 
 __all__ = ["Carrier", "register_carrier"]
 
@@ -153,6 +154,20 @@ def revive(pins: Iterable[object]) -> None:
         if method is not None:
             for pin in pins:
                 guard(called(carrier), method, pin)
+
+
+def context_meant_by(frame: FrameType) -> Context | None:
+    """Return the context that a library means to call something in, from one of its frames.
+
+    None for all frames but those in which a library calls a function here and steps what it
+    returns there.
+    """
+    for carrier in active():
+        method = getattr(carrier, "context_meant_by", None)
+        context = None if method is None else guard(called(carrier), method, frame)
+        if context is not None:
+            return context
+    return None
 
 
 def active() -> tuple[Carrier, ...]:

@@ -28,6 +28,8 @@ from . import Carrier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from contextvars import Context
+    from types import FrameType
 
     from . import StreamEnd
 
@@ -35,16 +37,21 @@ _CONTEXT = "langsmith._internal._context"
 _RUN_TREES = "langsmith.run_trees"
 
 
+def _nobody() -> None:
+    return None
+
+
 class _ChildrenOfARunningParent(list[Any]):
     """A `child_runs` that takes no more children once the run it belongs to has ended."""
 
     __slots__ = ("_parent",)
 
-    def __init__(self, parent: Any, children: list[Any]) -> None:
+    def __init__(self, children: Iterable[Any] = (), parent: Any = None) -> None:
+        # Without a parent: pydantic 1 makes a copy of a sequence by calling its class.
         super().__init__(children)
         self._parent: Callable[[], Any]
         try:
-            self._parent = weakref.ref(parent)
+            self._parent = _nobody if parent is None else weakref.ref(parent)
         except TypeError:
             # LangSmith's RunTree on pydantic 1. A cycle, and better than a list without end.
             self._parent = lambda: parent
@@ -80,7 +87,7 @@ class _LangSmith(Carrier):
             # Past RunTree's own __setattr__, which validates. Whoever appends to the old
             # list while this runs is another thread that has had the run without any
             # crossing of ours; what it appended until now comes along.
-            fields["child_runs"] = _ChildrenOfARunningParent(run, children)
+            fields["child_runs"] = _ChildrenOfARunningParent(children, run)
         return run
 
     def clear(self) -> None:
@@ -115,6 +122,14 @@ class _LangSmith(Carrier):
         end = partial(_end, block, run)
         vars(end)["pin"] = run
         return end
+
+    def context_meant_by(self, frame: FrameType) -> Context | None:
+        # @traceable calls an async generator function in its caller's context, and takes the
+        # steps in the run's.
+        if frame.f_globals.get("__name__") != "langsmith.run_helpers":
+            return None
+        container = frame.f_locals.get("run_container") or {}
+        return container.get("context")
 
     def revive(self, pin: Any) -> None:
         reference = self._get()

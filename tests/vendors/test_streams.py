@@ -119,13 +119,6 @@ def test_the_children_of_an_async_stream_are_those_of_the_run_it_was_called_in(
 # Closed by the garbage collector, and by the loop.
 
 
-def a_parent_that_is_garbage_too(request: pytest.FixtureRequest, tracer: Any) -> None:
-    """Of a group of objects that dies at once, Python clears weak references first."""
-    if LANGSMITH_IS_WEAK and type(tracer) is LangSmith:
-        reason = "LangSmith's weak reference to the parent is dead when the stream is closed"
-        request.applymarker(pytest.mark.xfail(reason=reason, raises=AssertionError, strict=True))
-
-
 @STEPPED
 def test_control_a_bare_generator_in_a_cycle_is_closed_in_the_context_of_the_collection(
     tracer: Any, step: Any
@@ -135,19 +128,15 @@ def test_control_a_bare_generator_in_a_cycle_is_closed_in_the_context_of_the_col
 
 
 @STEPPED
-def test_a_stream_in_a_cycle_is_closed_in_its_own_context(
-    tracer: Any, step: Any, request: pytest.FixtureRequest
-) -> None:
-    a_parent_that_is_garbage_too(request, tracer)
+def test_a_stream_in_a_cycle_is_closed_in_its_own_context(tracer: Any, step: Any) -> None:
     names = collected(called_in_outer(tracer, ctxtrace.streaming(body_of(tracer))), step)
     assert tracer.shape() == [("outer", children(*names))]
 
 
 @pytest.mark.parametrize("end", [left_by_break, dropped, collected], ids=named)
 def test_a_stream_that_its_parent_returned_is_closed_in_its_own_context(
-    tracer: Any, end: Any, request: pytest.FixtureRequest
+    tracer: Any, end: Any
 ) -> None:
-    a_parent_that_is_garbage_too(request, tracer)
     names = end(returned_by_outer(tracer, ctxtrace.streaming(body_of(tracer))), here)
     gc.collect()  # the run has the stream for its output, and the stream keeps the run
     assert tracer.shape() == [("outer", children(*names))]
@@ -162,11 +151,7 @@ def test_control_the_loop_closes_a_bare_async_generator_outside_the_trace(
 
 
 @BY_THE_LOOP
-def test_the_loop_closes_a_stream_in_its_own_context(
-    tracer: Any, end: Any, request: pytest.FixtureRequest
-) -> None:
-    if end is async_collected:
-        a_parent_that_is_garbage_too(request, tracer)
+def test_the_loop_closes_a_stream_in_its_own_context(tracer: Any, end: Any) -> None:
     names = run_and_let_the_loop_close(end, tracer, ctxtrace.streaming)
     assert tracer.shape() == [("outer", children(*names))]
 
@@ -555,12 +540,6 @@ def test_control_traceable_alone_is_not_under_the_run_the_generator_was_called_i
     assert langsmith_runs.shape() == [("outer", []), ("traced", children(*names))]
 
 
-@pytest.mark.xfail(
-    reason="LangSmith calls an async generator function in the consumer's context, and steps it "
-    "in the run's; the context of the call is the one that is kept",
-    raises=AssertionError,
-    strict=True,
-)
 def test_traceable_above_an_async_stream_has_the_streams_children(langsmith_runs: Any) -> None:
     function = traced(ctxtrace.streaming(async_body_of(langsmith_runs)))
     names = asyncio.run(async_exhausted(function, in_this_task))

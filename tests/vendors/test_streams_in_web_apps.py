@@ -206,7 +206,7 @@ def test_control_a_run_held_by_a_bare_body_loses_its_children_and_cannot_be_ende
 ) -> None:
     served = app(async_endpoint(tracer, held_body(tracer)))
     if type(tracer).__name__ == "OwnVariable":
-        with pytest.raises(Exception, match=".") as raised:
+        with pytest.raises(Exception, match=r".") as raised:
             anyio.run(get, served, backend=backend)
         error: Any = raised.value
         while hasattr(error, "exceptions"):  # Starlette before 0.45 shows its task group's error

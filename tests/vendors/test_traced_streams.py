@@ -511,12 +511,6 @@ def test_the_first_chunk_is_an_event_of_the_run(runs: Runs) -> None:
     assert datetime.fromisoformat(event["time"]) >= runs.one()["start_time"]
 
 
-@pytest.mark.xfail(
-    reason="the time to the first chunk counts from before the run is opened, and is added to "
-    "the run's start, which comes after that",
-    raises=AssertionError,
-    strict=True,
-)
 def test_the_first_chunk_comes_before_the_end_of_the_run(
     runs: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -656,12 +650,6 @@ def test_inputs_of_a_class_method_are_without_its_class(runs: Runs) -> None:
     assert runs.one()["inputs"] == {"question": "?"}
 
 
-@pytest.mark.xfail(
-    sys.version_info >= (3, 13),
-    reason="classmethod no longer binds what it wraps: the class is an argument like others",
-    raises=AssertionError,
-    strict=True,
-)
 def test_inputs_are_without_the_class_also_below_classmethod(runs: Runs) -> None:
     class Model:
         @classmethod
