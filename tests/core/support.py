@@ -61,6 +61,10 @@ class WeakTracer(ctxtrace.Carrier):
     def variables(self) -> Iterable[ContextVar[Any]]:
         return (_current,)
 
+    def revive(self, pin: object) -> None:
+        if isinstance(pin, Run) and current_run() is None:
+            _current.set(weakref.ref(pin))
+
     @contextlib.contextmanager
     def run(self) -> Iterator[weakref.ref[Run]]:
         run = Run()

@@ -23,6 +23,7 @@ from core.support import (
     Boom,
     caught,
     current_run,
+    fail,
     files_of_ours,
     frames,
     has_parent,
@@ -1202,3 +1203,43 @@ def test_an_async_stream_that_is_dropped_in_the_middle_of_a_step_without_a_loop_
         return closed
 
     assert outcome(streaming) == outcome(bare) == ["ada"]
+
+
+# Closed by the garbage collector, together with the parent run.
+
+
+def left_in_a_cycle(decorate, tracer):
+    """Whether the parent is there when the garbage collector closes the generator."""
+    seen = []
+
+    def body():
+        try:
+            yield
+        finally:
+            seen.append(has_parent())
+
+    def request():
+        with tracer.run():
+            stream = decorate(body)()
+        next(stream)
+        cycle = [stream]
+        cycle.append(cycle)
+
+    request()
+    gc.collect()
+    return seen
+
+
+def test_control_a_generator_that_is_collected_finds_no_parent_when_it_is_closed(tracer):
+    assert left_in_a_cycle(bare, tracer) == [False]
+
+
+def test_a_stream_that_is_collected_finds_its_parent_when_it_is_closed(tracer, no_gc):
+    assert left_in_a_cycle(streaming, tracer) == [True]
+
+
+def test_a_carrier_that_fails_to_revive_is_logged_and_the_stream_is_closed(tracer, caplog):
+    tracer.revive = fail
+    assert left_in_a_cycle(streaming, tracer) == [False]
+    (record,) = [record for record in caplog.records if record.name == "ctxtrace"]
+    assert "'weak tracer' failed in fail()" in record.getMessage()
