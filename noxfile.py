@@ -156,6 +156,7 @@ def _pytest(session: nox.Session, name: str, *where: str) -> None:
         "run",
         "-m",
         "pytest",
+        "--numprocesses=auto",
         *where,
         *session.posargs,
         env={**_count(name), "COVERAGE_FILE": str(data)},

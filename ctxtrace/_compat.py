@@ -38,21 +38,21 @@ if sys.version_info >= (3, 11):
 
     def is_suspended(generator: Any) -> bool:
         """Whether a generator or async generator stands at one of its ``yield``s."""
-        suspended: bool | None = getattr(generator, "gi_suspended", None)
+        suspended: Any = getattr(generator, "gi_suspended", None)
         if suspended is None:
             suspended = getattr(generator, "ag_suspended", None)
-        if suspended is None:
-            # Python 3.11 does not say it of async generators. One that was not stepped stands
-            # at the instruction that made it. Goes with Python 3.11.
-            from opcode import opmap
+        if suspended is not None:
+            return bool(suspended)
+        # Python 3.11 does not say it of async generators. One that was not stepped stands at
+        # the instruction that made it. Goes with Python 3.11.
+        from opcode import opmap
 
-            frame = generator.ag_frame
-            suspended = (
-                frame is not None
-                and not generator.ag_running
-                and frame.f_code.co_code[frame.f_lasti] != opmap["RETURN_GENERATOR"]
-            )
-        return suspended
+        frame = generator.ag_frame
+        return (
+            frame is not None
+            and not generator.ag_running
+            and frame.f_code.co_code[frame.f_lasti] != opmap["RETURN_GENERATOR"]
+        )
 
 else:
 

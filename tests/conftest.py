@@ -111,6 +111,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if _skipped and exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
     path = os.environ.get("CTXTRACE_COUNTS")
+    if hasattr(session.config, "workerinput"):
+        return  # of pytest-xdist, which reports to the session that started it
     if path:  # for the noxfile's summary
         counts = {**_counts, "failed": _counts["failed"] + len(_skipped)}
         Path(path).write_text(json.dumps(counts))

@@ -59,7 +59,8 @@ DECORATORS = {
 every_decorator = pytest.mark.parametrize(
     "decorate", DECORATORS.values(), ids=[name.replace(" ", "_") for name in DECORATORS]
 )
-examples = settings(deadline=None, max_examples=40)
+# For a test of each kind of body with each decorator, more than a hundred in all.
+examples = settings(deadline=None, max_examples=30)
 both_of_a_stream = pytest.mark.parametrize("stream", [ctxtrace.streaming, ctxtrace.traced_stream])
 
 
