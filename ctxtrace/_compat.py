@@ -8,6 +8,12 @@ from typing import Any
 TASKS_TAKE_CONTEXT = sys.version_info >= (3, 11)
 """Whether asyncio's own create_task() knows ``context=``. Goes with Python 3.10."""
 
+CLOSING_A_STEP_CLOSES = sys.version_info >= (3, 13)
+"""Whether to close a step of an async generator, begun and not ended, closes the generator.
+
+Before 3.13 it leaves it where it is. Goes with Python 3.12.
+"""
+
 RERAISE_KEEPS_TRACEBACK = sys.version_info >= (3, 11)
 """Whether a bare ``raise`` takes the traceback that the exception has by then.
 

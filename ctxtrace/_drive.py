@@ -28,7 +28,7 @@ from itertools import repeat
 from types import AsyncGeneratorType, CoroutineType, FunctionType, GeneratorType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ._compat import is_suspended, without_our_frames
+from ._compat import CLOSING_A_STEP_CLOSES, is_suspended, without_our_frames
 from .carriers import revive
 
 if TYPE_CHECKING:
@@ -112,8 +112,10 @@ class _StepsOfMany(Steps[Any]):
         return self.box[0]
 
     def close(self) -> None:
-        # The driver is closed in the middle of a step. Before Python 3.13 the step's own
-        # close() would leave its generator where it is, never to be closed.
+        # The driver is closed in the middle of a step, and nobody else will close its generator.
+        if CLOSING_A_STEP_CLOSES:
+            self._run(self._inner.close)
+            return
         try:
             self._run(self._inner.throw, GeneratorExit)
         except (GeneratorExit, StopAsyncIteration):

@@ -62,7 +62,7 @@ EXPECTED = {
     "test.test_generators.__test__.email: type(g)": Leftover(
         "asks for the exact type of the function: the decorated one is a proxy, which "
         "isinstance() and inspect take for a function and type() does not",
-        "FunctionWrapper",
+        "ctxtrace._function.Function",
     ),
     # These two came with the repair of a crash, in later releases of 3.12 and 3.13.
     "test.test_generators.ModifyUnderlyingIterableTest.test_modify_f_locals": Leftover(
