@@ -158,7 +158,7 @@ def drive_awaitable(
     coroutine: Any = awaitable
     if not isinstance(awaitable, Coroutine):
         coroutine = _as_coroutine(awaitable)
-    return _named_after(coroutine, _drive_coroutine(context, Unstarted(coroutine), pins, then))
+    return named_after(coroutine, _drive_coroutine(context, Unstarted(coroutine), pins, then))
 
 
 def drive_coroutine(context: Context, make: Callable[[], Any], pins: Any) -> Any:
@@ -166,8 +166,8 @@ def drive_coroutine(context: Context, make: Callable[[], Any], pins: Any) -> Any
     return drive_awaitable(context, make(), pins)
 
 
-def _named_after(inner: Any, driver: Any) -> Any:
-    # As the inner one is called: in task reprs, warnings and tracebacks.
+def named_after(inner: Any, driver: Any) -> Any:
+    """Call a driver as what it drives is called: in task reprs, warnings and tracebacks."""
     try:
         driver.__name__ = inner.__name__
         driver.__qualname__ = inner.__qualname__
@@ -280,7 +280,7 @@ def _fill(box: list[Any], driver: Any, generator: Any, see: Callable[[Any], Any]
     """
     started = is_suspended(generator)
     box.append((generator, started, see))
-    _named_after(generator, driver)
+    named_after(generator, driver)
     return started
 
 
@@ -330,7 +330,7 @@ def _drive_generator_coroutine(context: Context, generator: Any, pins: Any) -> A
 def drive_generator_coroutine(context: Context, make: Callable[[], Any], pins: Any) -> Any:
     """Return the like of what a `types.coroutine` function returns, driven inside `context`."""
     generator = make()
-    return _named_after(generator, _drive_generator_coroutine(context, generator, pins))
+    return named_after(generator, _drive_generator_coroutine(context, generator, pins))
 
 
 async def _drive_async_generator(

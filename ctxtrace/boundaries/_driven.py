@@ -42,6 +42,11 @@ def is_stream(thing: Any) -> bool:
     kind = _kind(thing)  # where the interpreter looks for them
     if kind is GeneratorType:
         return is_generator(thing)
+    return makes_streams(kind)
+
+
+def makes_streams(kind: Any) -> bool:
+    """Whether the instances of a class are iterators or async iterators."""
     return hasattr(kind, "__next__") or hasattr(kind, "__anext__")
 
 
@@ -67,7 +72,7 @@ def drive_stream(
         return _drive(context, stream, pins, run)
     if inspect.isawaitable(stream):
         awaitable = stream if run is None else run.of_awaitable(stream)
-        then = partial(_drive_result, context, pins, run, who)
+        then = partial(drive_stream, context, pins=pins, run=run, who=who)
         return drive_awaitable(context, awaitable, pins, then)
     hint = "return iter(...) of it" if hasattr(stream, "__iter__") else "return an iterator"
     error = TypeError(
@@ -87,12 +92,6 @@ def _drive(context: Any, stream: Any, pins: object, run: StreamRun | None) -> An
         see = None if run is None else run.of_async_generator
         return drive_async_generator(context, lambda: stream, pins, see)
     return _proxy(context, stream, pins, run)
-
-
-def _drive_result(
-    context: Context, pins: object, run: StreamRun | None, who: str, stream: Any
-) -> Any:
-    return drive_stream(context, stream, pins, run, who)
 
 
 def short(thing: object) -> str:

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .._compat import without_our_frames
-from .._drive import Unstarted
+from .._drive import Unstarted, named_after
 from .._errors import guard
 from ..carriers import StreamEnd, active, called, revive
 
@@ -118,10 +118,7 @@ class StreamRun:
         return _AsyncGenerator(self, generator) if self._ends else generator
 
     def of_awaitable(self, awaitable: Any) -> Any:
-        coroutine = self._awaited(Unstarted(awaitable))
-        coroutine.__name__ = getattr(awaitable, "__name__", coroutine.__name__)
-        coroutine.__qualname__ = getattr(awaitable, "__qualname__", coroutine.__qualname__)
-        return coroutine
+        return named_after(awaitable, self._awaited(Unstarted(awaitable)))
 
     async def _awaited(self, unstarted: Unstarted) -> Any:
         self._open()
@@ -193,7 +190,7 @@ class StreamRun:
         record, self._record = self._record, False
         chunks, self._chunks = self._chunks, []
         failures: list[Exception] = []
-        outputs = self._outputs(chunks, failures.append) if record else None
+        outputs = self._outputs(chunks, failures) if record else None
         opened, first = self._opened, self._first
         failed = isinstance(error, Exception)
         end = StreamEnd(
@@ -208,9 +205,8 @@ class StreamRun:
         for who, tell in ends:
             guard(who, tell, end)
 
-    def _outputs(self, chunks: list[Any], failed: Callable[[Exception], None]) -> Any:
+    def _outputs(self, chunks: list[Any], failures: list[Exception]) -> Any:
         if self._reduce is not None:
-            failures: list[Exception] = []
             reduced = guard(
                 f"the reduce of traced_stream {self._name!r}",
                 self._reduce,
@@ -219,7 +215,6 @@ class StreamRun:
             )
             if not failures:
                 return reduced
-            failed(failures[0])
         if chunks and all(isinstance(chunk, str) for chunk in chunks):
             return "".join(chunks)
         for carrier in active():

@@ -17,7 +17,7 @@ from .._compat import without_our_frames
 from .._drive import drive_async_generator, drive_generator, driver_of, is_generator
 from .._snapshot import call_here, seen_as, settle
 from ..carriers import context_meant_by, load_wanted
-from ._driven import drive_stream, is_stream, short
+from ._driven import drive_stream, is_stream, makes_streams, short
 from ._stream_run import RUN_TYPES, StreamRun
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ def _decorated(
     function = target
     if type(target) in (classmethod, staticmethod):
         function = target.__func__
-    if not callable(function) or (isinstance(function, type) and not _makes_streams(function)):
+    if not callable(function) or (isinstance(function, type) and not makes_streams(function)):
         raise TypeError(_refusal(decorator, target))
     kind = driver_of(function)
     # Of a generator function nothing runs before the first step; with others, the call counts.
@@ -259,10 +259,6 @@ def _iterating(stream: Any, new_run: Callable[..., StreamRun] | None, name: str 
     if new_run is not None:
         run = new_run(name or _name_of(stream), None)
     return call_here(lambda: stream, _driver(None, run, ""), (), {}, here=True)
-
-
-def _makes_streams(kind: Any) -> bool:
-    return hasattr(kind, "__next__") or hasattr(kind, "__anext__")
 
 
 def _name_of(thing: Any) -> str:
