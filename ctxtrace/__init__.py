@@ -11,21 +11,29 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from ._snapshot import Snapshot, capture, detached, wrap
+    from .boundaries.async_queues import AsyncContextQueue
     from .boundaries.executors import ThreadPoolExecutor, wrap_executor
+    from .boundaries.groups import create_task_group
+    from .boundaries.memory_streams import context_stream
+    from .boundaries.queues import ContextQueue
     from .boundaries.streams import streaming, traced_stream
     from .boundaries.tasks import TaskGroup, create_task, gather, run_in_executor, to_thread
     from .boundaries.threads import Thread, Timer
     from .carriers import Carrier, register_carrier
 
 __all__ = [
+    "AsyncContextQueue",
     "Carrier",
+    "ContextQueue",
     "Snapshot",
     "TaskGroup",
     "Thread",
     "ThreadPoolExecutor",
     "Timer",
     "capture",
+    "context_stream",
     "create_task",
+    "create_task_group",
     "detached",
     "gather",
     "register_carrier",
@@ -38,14 +46,18 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AsyncContextQueue": "boundaries.async_queues",
     "Carrier": "carriers",
+    "ContextQueue": "boundaries.queues",
     "Snapshot": "_snapshot",
     "TaskGroup": "boundaries.tasks",
     "Thread": "boundaries.threads",
     "ThreadPoolExecutor": "boundaries.executors",
     "Timer": "boundaries.threads",
     "capture": "_snapshot",
+    "context_stream": "boundaries.memory_streams",
     "create_task": "boundaries.tasks",
+    "create_task_group": "boundaries.groups",
     "detached": "_snapshot",
     "gather": "boundaries.tasks",
     "register_carrier": "carriers",

@@ -28,8 +28,12 @@ def without_our_frames(error: BaseException) -> None:
     To be followed by a bare ``raise`` in the frame that caught it. The user's errors then
     look as they do without ctxtrace, and a kept error keeps nothing of ours alive.
     """
-    if not RERAISE_KEEPS_TRACEBACK:
-        return
+    if RERAISE_KEEPS_TRACEBACK:
+        strip_our_frames(error)
+
+
+def strip_our_frames(error: BaseException) -> None:
+    """Take our frames off the near end of a traceback that is not to be raised again."""
     traceback = error.__traceback__
     while traceback is not None and _is_ours(traceback.tb_frame.f_globals.get("__name__")):
         traceback = traceback.tb_next

@@ -146,14 +146,15 @@ class Unstarted:
 
 
 def drive_awaitable(
-    context: Context,
+    context: Context | None,
     awaitable: Awaitable[_T],
     pins: Any,
     then: Callable[[_T], Any] | None = None,
 ) -> Coroutine[Any, Any, Any]:
     """Return a coroutine that awaits `awaitable` inside `context`.
 
-    Its result goes through `then`, if that is given.
+    Without a context, in that of whoever steps it: all it then does is to keep the pins. Its
+    result goes through `then`, if that is given.
     """
     coroutine: Any = awaitable
     if not isinstance(awaitable, Coroutine):
@@ -181,10 +182,12 @@ async def _as_coroutine(awaitable: Awaitable[_T]) -> _T:
 
 
 async def _drive_coroutine(
-    context: Context, unstarted: Unstarted, pins: Any, then: Callable[[Any], Any] | None
+    context: Context | None, unstarted: Unstarted, pins: Any, then: Callable[[Any], Any] | None
 ) -> Any:
     try:
-        steps: Any = Steps.of(context, unstarted.take())
+        coroutine = unstarted.take()
+        steps: Any = coroutine if context is None else Steps.of(context, coroutine)
+        del coroutine
         result = await steps
         return result if then is None else then(result)
     except BaseException as error:

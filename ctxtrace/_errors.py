@@ -7,8 +7,11 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ._compat import strip_our_frames
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import TracebackType
 
 logger = logging.getLogger("ctxtrace")
 
@@ -65,3 +68,28 @@ def _say_once(who: str, call: Any, error: Exception) -> None:
         type(error).__qualname__,
         "".join(traceback.format_tb(error.__traceback__)).rstrip(),
     )
+
+
+class Caught:
+    """Takes an `Exception` of the user's own work out of its block, to be told of it.
+
+    For a loop that has to go on after it. What is no `Exception`, as a cancellation is none,
+    passes unchanged.
+    """
+
+    __slots__ = ("error",)
+
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: object, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        strip_our_frames(error)
+        self.error = error
+        return True

@@ -1,0 +1,131 @@
+"""What travels through a queue, and what takes it out at the other end.
+
+Between `put` and the end of its handling an item is a `Sent`: with it goes the snapshot of
+whoever put it, and so the pin of the run that it belongs to. Nothing else refers to the
+snapshot, so that it is gone when the item is. What was put into the wrapped queue directly has
+no snapshot; it is handled in an empty context, for nobody knows where it came from.
+"""
+
+from __future__ import annotations
+
+from contextvars import Context
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from .._snapshot import Snapshot, capture
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+_T = TypeVar("_T")
+
+NOT_SENT = Snapshot(Context(), None)
+
+
+class Sent:
+    """An item with the snapshot of its sender. It is ordered, and found equal, as the item is."""
+
+    __slots__ = ("item", "snapshot")
+
+    def __init__(self, item: Any) -> None:
+        self.item = item
+        self.snapshot = capture()
+
+    def forget(self) -> None:
+        """Let go of the sender: it was not put, and a kept error keeps the frames it was in."""
+        del self.snapshot
+
+    # Of a priority queue, that compares by < alone and may hold bare items too. Those are asked
+    # first where they stand on the left; one that looks for attributes finds the item's.
+
+    def __lt__(self, other: Any) -> Any:
+        return self.item < item_of(other)
+
+    def __gt__(self, other: Any) -> Any:
+        return item_of(other) < self.item
+
+    # Of queues that drop what they hold already.
+
+    def __eq__(self, other: object) -> Any:
+        return self.item == item_of(other)
+
+    def __hash__(self) -> int:
+        return hash(self.item)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in Sent.__slots__:  # of one that was made by copying
+            raise AttributeError(name)
+        return getattr(self.item, name)
+
+
+def item_of(thing: Any) -> Any:
+    """Return the bare item of what came out of a queue."""
+    return thing.item if isinstance(thing, Sent) else thing
+
+
+def opened(thing: Any) -> tuple[Any, Snapshot]:
+    """Return the item, and its sender's snapshot, of what came out of a queue."""
+    return (thing.item, thing.snapshot) if isinstance(thing, Sent) else (thing, NOT_SENT)
+
+
+class Receiving(Generic[_T]):
+    """The block in which an item is handled, in an overlay of its sender's context."""
+
+    __slots__ = ("_overlay", "_take", "_task_done")
+
+    def __init__(self, take: Callable[[], Any], task_done: Callable[[], object] | None) -> None:
+        self._take: Callable[[], Any] | None = take
+        self._task_done = task_done
+        self._overlay: Any = None
+
+    def _taking(self) -> Any:
+        take, self._take = self._take, None
+        if take is None:
+            raise RuntimeError(
+                "this receive() was entered before: call it anew for each with block"
+            )
+        return take()
+
+    def _attach(self, item: _T, snapshot: Snapshot) -> _T:
+        self._overlay = snapshot.attach()
+        self._overlay.__enter__()
+        return item
+
+    def _detach(self, *error: Any) -> None:
+        overlay, self._overlay = self._overlay, None
+        try:
+            overlay.__exit__(*error)
+        finally:
+            if self._task_done is not None:
+                self._task_done()
+
+    def __enter__(self) -> _T:
+        return self._attach(*self._taking())
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._detach(kind, error, traceback)
+
+
+class AsyncReceiving(Receiving[_T]):
+    """The same for ``async with``."""
+
+    __slots__ = ()
+
+    if not TYPE_CHECKING:
+        __enter__ = __exit__ = None
+
+    async def __aenter__(self) -> _T:
+        return self._attach(*await self._taking())
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._detach(kind, error, traceback)
