@@ -14,7 +14,7 @@ from ._sent import AsyncReceiving, Sent, item_of, opened
 from ._serving import check_handlers, handle_async
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Generator, Mapping
     from types import TracebackType
 
     from anyio.streams.memory import MemoryObjectStreamStatistics
@@ -248,8 +248,9 @@ class _Receipt(AsyncReceiving[_T], Coroutine[Any, Any, _T]):
         self._coroutine.close()  # the other way to use it
         return await super().__aenter__()
 
-    def __await__(self) -> Any:
-        return self._coroutine.__await__()
+    def __await__(self) -> Generator[Any, Any, _T]:
+        steps: Generator[Any, Any, _T] = self._coroutine.__await__()
+        return steps
 
     def send(self, value: Any) -> Any:
         return self._coroutine.send(value)

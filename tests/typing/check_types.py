@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import queue
 import threading
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import AbstractContextManager
 from contextvars import ContextVar, copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any, Callable
+
+import anyio
+import anyio.abc
 
 import ctxtrace
 
@@ -302,3 +306,62 @@ def streaming_takes_only_streams() -> None:
 
 def length(x: str) -> int:
     return len(x)
+
+
+# A queue gives what its inner one was to give.
+
+
+def queues_keep_the_type_of_their_items() -> None:
+    inner: queue.PriorityQueue[int] = queue.PriorityQueue()
+    q = ctxtrace.ContextQueue(inner)
+    assert_type(q, ctxtrace.ContextQueue[int])
+    q.put(1, timeout=1.0)
+    q.put("1")  # type: ignore[arg-type]
+    assert_type(q.get(), int)
+    assert_type(q.get_nowait(), int)
+    assert_type(q.get_with_context(timeout=0.1), tuple[int, ctxtrace.Snapshot])
+    with q.receive() as item:
+        assert_type(item, int)
+    q.serve(print, on_error=print)
+    q.serve(plain)
+    q.serve(length)  # type: ignore[arg-type]
+    q.serve()  # type: ignore[call-arg]
+    assert_type(q.qsize(), int)
+    assert_type(q.join(), None)
+    assert_type(q.stop(), None)
+    simple: queue.SimpleQueue[str] = queue.SimpleQueue()
+    assert_type(ctxtrace.ContextQueue(simple).get(), str)
+    ctxtrace.ContextQueue(42)  # type: ignore[arg-type]
+
+
+async def async_queues_keep_the_type_of_their_items() -> None:
+    inner: asyncio.Queue[int] = asyncio.Queue()
+    q = ctxtrace.AsyncContextQueue(inner)
+    await q.put(1)
+    q.put_nowait("1")  # type: ignore[arg-type]
+    assert_type(await q.get(), int)
+    assert_type(await q.get_with_context(), tuple[int, ctxtrace.Snapshot])
+    async with q.receive() as item:
+        assert_type(item, int)
+    await q.serve(coroutine, on_error=print)
+    await q.serve(plain)
+    ctxtrace.ContextQueue(inner)  # type: ignore[arg-type]
+
+
+async def memory_streams_keep_the_type_of_their_items() -> None:
+    send, receive = ctxtrace.context_stream(*anyio.create_memory_object_stream[int](1))
+    await send.send(1)
+    assert_type(await receive.receive(), int)
+    async with receive.receive() as item:
+        assert_type(item, int)
+    async for each in receive:
+        assert_type(each, int)
+    assert_type(await receive.get_with_context(), tuple[int, ctxtrace.Snapshot])
+    await receive.serve(coroutine)
+    assert_type(await receive.clone().receive(), int)
+
+
+async def a_task_group_is_anyios() -> None:
+    group: anyio.abc.TaskGroup = ctxtrace.create_task_group()
+    async with group:
+        group.start_soon(coroutine, 1)
