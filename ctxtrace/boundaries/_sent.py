@@ -68,7 +68,7 @@ def opened(thing: Any) -> tuple[Any, Snapshot]:
     return (thing.item, thing.snapshot) if isinstance(thing, Sent) else (thing, NOT_SENT)
 
 
-class Receiving(Generic[_T]):
+class _Block(Generic[_T]):
     """The block in which an item is handled, in an overlay of its sender's context."""
 
     __slots__ = ("_overlay", "_take", "_task_done")
@@ -86,12 +86,12 @@ class Receiving(Generic[_T]):
             )
         return take()
 
-    def _attach(self, item: _T, snapshot: Snapshot) -> _T:
+    def _enter(self, item: _T, snapshot: Snapshot) -> _T:
         self._overlay = snapshot.attach()
         self._overlay.__enter__()
         return item
 
-    def _detach(self, *error: Any) -> None:
+    def _exit(self, *error: Any) -> None:
         overlay, self._overlay = self._overlay, None
         try:
             overlay.__exit__(*error)
@@ -99,8 +99,14 @@ class Receiving(Generic[_T]):
             if self._task_done is not None:
                 self._task_done()
 
+
+class Receiving(_Block[_T]):
+    """That of ``with``."""
+
+    __slots__ = ()
+
     def __enter__(self) -> _T:
-        return self._attach(*self._taking())
+        return self._enter(*self._taking())
 
     def __exit__(
         self,
@@ -108,19 +114,16 @@ class Receiving(Generic[_T]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._detach(kind, error, traceback)
+        self._exit(kind, error, traceback)
 
 
-class AsyncReceiving(Receiving[_T]):
-    """The same for ``async with``."""
+class AsyncReceiving(_Block[_T]):
+    """That of ``async with``."""
 
     __slots__ = ()
 
-    if not TYPE_CHECKING:
-        __enter__ = __exit__ = None
-
     async def __aenter__(self) -> _T:
-        return self._attach(*await self._taking())
+        return self._enter(*await self._taking())
 
     async def __aexit__(
         self,
@@ -128,4 +131,4 @@ class AsyncReceiving(Receiving[_T]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._detach(kind, error, traceback)
+        self._exit(kind, error, traceback)

@@ -6,7 +6,7 @@ import inspect
 import threading
 from typing import TYPE_CHECKING, Any
 
-from .._drive import driver_of
+from .._drive import drive_async_generator, drive_generator, driver_of
 from .._errors import Caught, logger
 from ._sent import NOT_SENT, Sent, opened
 
@@ -76,6 +76,11 @@ class Stop:
         with self._lock:
             self._waiting -= 1
 
+    def saw_item(self) -> None:
+        """Note that somebody who does not serve took an item: there may be room for a `WAKE`."""
+        if self.called:
+            self.pass_on()
+
     def pass_on(self) -> bool:
         """Wake one that waits; return whether there is one."""
         with self._lock:
@@ -84,8 +89,7 @@ class Stop:
             try:
                 self._queue.put_nowait(WAKE)
             except self._errors:
-                # There are items. Whoever takes one comes back to see that it is over, and
-                # passes it on.
+                # There are items. Whoever takes one passes it on.
                 return True
             if self._task_done is not None:
                 self._task_done()  # join() is not to wait for it
@@ -105,8 +109,7 @@ def check_handlers(who: str, handler: object, on_error: object, *, may_be_async:
         driver = driver_of(function)
         if driver is None:
             continue
-        # One kind of driver awaits, the others iterate.
-        if "coroutine" not in driver.__name__:
+        if driver in (drive_generator, drive_async_generator):
             raise TypeError(
                 f"{who} calls its {name}, and to call the generator function {function!r} runs "
                 "nothing of it: pass a function that does the work."

@@ -97,6 +97,7 @@ class AsyncContextQueue(Wrapping[_T]):
         while True:
             thing = self._queue.get_nowait()
             if thing is not WAKE:
+                self._stop.saw_item()
                 item: _T = item_of(thing)
                 return item
             if self._stop.pass_on():
@@ -186,6 +187,7 @@ class AsyncContextQueue(Wrapping[_T]):
         while True:
             thing = await self._queue.get()
             if thing is not WAKE:
+                self._stop.saw_item()
                 return thing
             # It is for another task, which serves, and finds it in this turn of the loop.
             if self._stop.pass_on():

@@ -273,6 +273,7 @@ class ContextQueue(Wrapping[_T]):
         while True:
             thing = self._queue.get(block, timeout)
             if thing is not WAKE:
+                self._stop.saw_item()
                 return thing
             # It is for another thread, which serves, and is about to find it.
             if self._stop.pass_on():
