@@ -261,6 +261,24 @@ def bind(snapshot: Snapshot, function: Callable[..., _T]) -> Callable[..., _T]:
     return _crossing(snapshot._context.copy(), snapshot._pins, function)
 
 
+def call_within(snapshot: Snapshot, function: Callable[..., _T], *args: Any) -> _T:
+    """Do what `Snapshot.run` does, for a function whose body is known to run when it is called."""
+    try:
+        return _call(snapshot, function, None, args, {})
+    finally:
+        del snapshot, args  # as in _call()
+
+
+def await_within(
+    snapshot: Snapshot, function: Callable[..., Coroutine[Any, Any, _T]], *args: Any
+) -> Coroutine[Any, Any, _T]:
+    """Do what `Snapshot.run` does, for what is known to be a coroutine function."""
+    try:
+        return _call(snapshot, function, drive_coroutine, args, {})
+    finally:
+        del snapshot, args
+
+
 def call_here(
     function: Callable[..., Any],
     driver: _Driver,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._drive import drive_async_generator, drive_generator, driver_of
 from .._errors import Caught, logger
+from .._snapshot import await_within, call_within
 from ._sent import NOT_SENT, Sent, opened
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ def handle(thing: Any, handler: Any, on_error: Any) -> None:
     caught = Caught()
     try:
         with caught:
-            snapshot.run(handler, item)
+            call_within(snapshot, handler, item)
         if caught.error is None:
             return
         if on_error is None:
@@ -136,7 +137,7 @@ def handle(thing: Any, handler: Any, on_error: Any) -> None:
             return
         failed = Caught()
         with failed:
-            snapshot.run(on_error, caught.error)
+            call_within(snapshot, on_error, caught.error)
         if failed.error is not None:
             _log("on_error", on_error, failed.error)
     finally:
@@ -150,7 +151,7 @@ async def handle_async(thing: Any, handler: Any, on_error: Any) -> None:
     caught = Caught()
     try:
         with caught:
-            await snapshot.run(_call, handler, item)
+            await await_within(snapshot, _call, handler, item)
         if caught.error is None:
             return
         if on_error is None:
@@ -158,7 +159,7 @@ async def handle_async(thing: Any, handler: Any, on_error: Any) -> None:
             return
         failed = Caught()
         with failed:
-            await snapshot.run(_call, on_error, caught.error)
+            await await_within(snapshot, _call, on_error, caught.error)
         if failed.error is not None:
             _log("on_error", on_error, failed.error)
     finally:
