@@ -57,8 +57,6 @@ def _say_once(who: str, call: Any, error: Exception) -> None:
     if kind in _said:
         return
     _said.add(kind)
-    import traceback
-
     # Not the exception itself: its text, and that of its context, may quote what is traced.
     logger.warning(
         "%s failed in %s(); the program goes on, but its traces may split or lack something. "
@@ -66,8 +64,15 @@ def _say_once(who: str, call: Any, error: Exception) -> None:
         who,
         what,
         type(error).__qualname__,
-        "".join(traceback.format_tb(error.__traceback__)).rstrip(),
+        where(error),
     )
+
+
+def where(error: BaseException) -> str:
+    """Return the frames that an exception came through, for the log, without its text."""
+    import traceback
+
+    return "".join(traceback.format_tb(error.__traceback__)).rstrip()
 
 
 class Caught:

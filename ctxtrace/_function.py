@@ -21,5 +21,8 @@ class Function(_FunctionWrapper):
     def __deepcopy__(self, _: object) -> Function:
         return self
 
+    def __repr__(self) -> str:
+        return repr(self.__wrapped__)
+
     def __reduce_ex__(self, _: object) -> Any:
         return self.__wrapped__.__qualname__

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -10,6 +11,7 @@ from anyio.abc import ObjectReceiveStream, ObjectSendStream
 from anyio.lowlevel import checkpoint
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
+from .._compat import without_our_frames
 from ._sent import AsyncReceiving, Sent, item_of, opened
 from ._serving import check_handlers, handle_async
 
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from .._snapshot import Snapshot
 
 _T = TypeVar("_T")
+
+# A cancellation is not among them: an item may have been handed over by then.
+_NOT_SENT = (anyio.ClosedResourceError, anyio.BrokenResourceError, anyio.WouldBlock)
 
 
 class _End:
@@ -77,8 +82,9 @@ class ContextSendStream(_End, ObjectSendStream[_T]):
         sent = Sent(item)
         try:
             await self._stream.send(sent)
-        except (anyio.ClosedResourceError, anyio.BrokenResourceError) as error:
-            sent.forget()
+        except BaseException as error:
+            if isinstance(error, _NOT_SENT):
+                sent.forget()
             _explain(error, "sending")
             raise
 
@@ -96,8 +102,9 @@ class ContextSendStream(_End, ObjectSendStream[_T]):
         sent = Sent(item)
         try:
             self._stream.send_nowait(sent)
-        except (anyio.ClosedResourceError, anyio.BrokenResourceError, anyio.WouldBlock) as error:
-            sent.forget()
+        except BaseException as error:
+            if isinstance(error, _NOT_SENT):
+                sent.forget()
             _explain(error, "sending")
             raise
 
@@ -138,11 +145,7 @@ class ContextReceiveStream(_End, ObjectReceiveStream[_T]):
             anyio.EndOfStream: As for `receive`.
             anyio.ClosedResourceError: As for `receive`.
         """
-        try:
-            item: _T = item_of(self._stream.receive_nowait())
-        except anyio.ClosedResourceError as error:
-            _explain(error, "receiving")
-            raise
+        item: _T = item_of(self._receive_nowait())
         return item
 
     async def get_with_context(self) -> tuple[_T, Snapshot]:
@@ -178,13 +181,21 @@ class ContextReceiveStream(_End, ObjectReceiveStream[_T]):
             anyio.ClosedResourceError: This end was closed.
         """
         check_handlers("serve()", handler, on_error, may_be_async=True)
-        while True:
-            try:
-                taken = [await self._take_to_serve()]
-            except (anyio.EndOfStream, anyio.WouldBlock):
-                return
-            if taken[0] is not _STOPPED:
-                await handle_async(taken.pop(), handler, on_error)
+        try:
+            while True:
+                try:
+                    thing = await self._take_to_serve()
+                except (anyio.EndOfStream, anyio.WouldBlock):
+                    return
+                if thing is _STOPPED:
+                    continue
+                try:
+                    await handle_async(thing, handler, on_error)
+                finally:
+                    del thing  # nothing is kept while the loop waits
+        except BaseException as error:
+            without_our_frames(error)
+            raise
 
     def stop(self) -> None:
         """End every `serve` of this end, once what is in the stream is handled.
@@ -210,14 +221,24 @@ class ContextReceiveStream(_End, ObjectReceiveStream[_T]):
     async def _take(self) -> Any:
         try:
             return await self._stream.receive()
-        except anyio.ClosedResourceError as error:
+        except BaseException as error:
+            _explain(error, "receiving")
+            raise
+
+    def _receive_nowait(self) -> Any:
+        try:
+            return self._stream.receive_nowait()
+        except BaseException as error:
             _explain(error, "receiving")
             raise
 
     async def _take_to_serve(self) -> Any:
-        if self._stopped:
-            await checkpoint()
-            return self._stream.receive_nowait()
+        await checkpoint()
+        try:
+            return self._receive_nowait()
+        except anyio.WouldBlock:
+            if self._stopped:
+                raise
         # Neither anyio nor trio cancels one that was handed its item.
         with anyio.CancelScope() as scope:
             self._waiting.add(scope)
@@ -245,6 +266,10 @@ class _Receipt(AsyncReceiving[_T], Coroutine[Any, Any, _T]):
         self._coroutine: Any = coroutine
 
     async def __aenter__(self) -> _T:
+        if inspect.getcoroutinestate(self._coroutine) != inspect.CORO_CREATED:
+            raise RuntimeError(
+                "this receive() was awaited before: call it anew to receive another item"
+            )
         self._coroutine.close()  # the other way to use it
         return await super().__aenter__()
 
@@ -267,8 +292,9 @@ class _Receipt(AsyncReceiving[_T], Coroutine[Any, Any, _T]):
         return getattr(self._coroutine, name)
 
 
-def _explain(error: Exception, end: str) -> None:
-    """Say what anyio's error says by its type alone."""
+def _explain(error: BaseException, end: str) -> None:
+    """Say what anyio's error says by its type alone; to be followed by a bare ``raise``."""
+    without_our_frames(error)
     if not error.args and isinstance(error, anyio.ClosedResourceError):
         what = (
             f"the {end} end of this stream was closed: use it before it is closed, or give each "

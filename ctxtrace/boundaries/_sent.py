@@ -8,6 +8,7 @@ no snapshot; it is handled in an empty context, for nobody knows where it came f
 
 from __future__ import annotations
 
+from contextlib import suppress
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -33,10 +34,9 @@ class Sent:
 
     def forget(self) -> None:
         """Let go of the sender: it was not put, and a kept error keeps the frames it was in."""
-        del self.snapshot
+        self.snapshot = NOT_SENT
 
-    # Of a priority queue, that compares by < alone and may hold bare items too. Those are asked
-    # first where they stand on the left; one that looks for attributes finds the item's.
+    # Of a priority queue, which compares by < alone and may hold bare items too.
 
     def __lt__(self, other: Any) -> Any:
         return self.item < item_of(other)
@@ -51,6 +51,11 @@ class Sent:
 
     def __hash__(self) -> int:
         return hash(self.item)
+
+    # Of queues that look at what they hold.
+
+    def __getitem__(self, key: Any) -> Any:
+        return self.item[key]
 
     def __getattr__(self, name: str) -> Any:
         if name in Sent.__slots__:  # of one that was made by copying
@@ -93,10 +98,14 @@ class _Block(Generic[_T]):
 
     def _exit(self, *error: Any) -> None:
         overlay, self._overlay = self._overlay, None
-        try:
-            overlay.__exit__(*error)
-        finally:
-            if self._task_done is not None:
+        overlay.__exit__(*error)
+        if self._task_done is None:
+            return
+        if error[1] is None:
+            self._task_done()
+        else:
+            # Where the block has called it already, that is not to hide what the block raised.
+            with suppress(ValueError):
                 self._task_done()
 
 

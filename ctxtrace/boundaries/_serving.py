@@ -1,100 +1,17 @@
-"""The loop of a worker that serves a queue: how an item is handled, and how the loop ends."""
+"""What a loop that serves a queue does with each item."""
 
 from __future__ import annotations
 
 import inspect
-import threading
 from typing import TYPE_CHECKING, Any
 
 from .._drive import drive_async_generator, drive_generator, driver_of
-from .._errors import Caught, logger
+from .._errors import Caught, logger, where
 from .._snapshot import await_within, call_within
-from ._sent import NOT_SENT, Sent, opened
+from ._sent import opened
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-
-class _Wake(Sent):
-    """Comes last, whatever it is compared with."""
-
-    __slots__ = ()
-
-    def __init__(self) -> None:
-        self.item = None
-        self.snapshot = NOT_SENT
-
-    def __lt__(self, other: object) -> bool:
-        return False
-
-    # As that of a subclass it is asked before the other side's __lt__.
-    def __gt__(self, other: object) -> bool:
-        return True
-
-    def __eq__(self, other: object) -> bool:
-        return self is other
-
-    __hash__ = object.__hash__
-
-
-WAKE: Any = _Wake()
-
-
-class Stop:
-    """How the loops that serve a queue are told to end: once, and for good.
-
-    A loop at work sees `called`. One that waits in the queue's own ``get`` sees nothing but
-    what comes out of that, so a `WAKE` is put in. Whoever takes that passes it on, if there
-    is another one that waits; only while there is, is it ever in the queue.
-    """
-
-    def __init__(self, queue: Any, errors: tuple[type[Exception], ...]) -> None:
-        self.called = False
-        self._queue = queue
-        self._errors = errors  # of a queue that takes nothing more
-        self._task_done: Callable[[], object] | None = getattr(queue, "task_done", None)
-        self._waiting = 0
-        # A signal handler may tell them, in the middle of anything here.
-        self._lock = threading.RLock()
-
-    def call(self) -> None:
-        """Tell them."""
-        with self._lock:
-            self.called = True
-        self.pass_on()
-
-    def waits(self) -> bool:
-        """Return whether the caller may wait for an item; if so, `waited` is to follow."""
-        with self._lock:
-            self._waiting += 1
-            if self.called:
-                self._waiting -= 1
-                return False
-            return True
-
-    def waited(self) -> None:
-        """Note that the caller no longer waits."""
-        with self._lock:
-            self._waiting -= 1
-
-    def saw_item(self) -> None:
-        """Note that somebody who does not serve took an item: there may be room for a `WAKE`."""
-        if self.called:
-            self.pass_on()
-
-    def pass_on(self) -> bool:
-        """Wake one that waits; return whether there is one."""
-        with self._lock:
-            if not self._waiting:
-                return False
-            try:
-                self._queue.put_nowait(WAKE)
-            except self._errors:
-                # There are items. Whoever takes one passes it on.
-                return True
-            if self._task_done is not None:
-                self._task_done()  # join() is not to wait for it
-            return True
 
 
 def check_handlers(who: str, handler: object, on_error: object, *, may_be_async: bool) -> None:
@@ -126,64 +43,84 @@ def check_handlers(who: str, handler: object, on_error: object, *, may_be_async:
 def handle(thing: Any, handler: Any, on_error: Any) -> None:
     """Call `handler` with an item in a private copy of its sender's context."""
     item, snapshot = opened(thing)
-    caught = Caught()
+    error = failed = None
     try:
-        with caught:
-            call_within(snapshot, handler, item)
-        if caught.error is None:
-            return
-        if on_error is None:
-            _log("handler", handler, caught.error)
-            return
-        failed = Caught()
-        with failed:
-            call_within(snapshot, on_error, caught.error)
-        if failed.error is not None:
-            _log("on_error", on_error, failed.error)
+        error = call_within(snapshot, _attempt, handler, item)
+        if error is not None and on_error is not None:
+            failed = call_within(snapshot, _attempt, on_error, error)
+        _log(handler, error, on_error, failed)
     finally:
-        failed = None
-        del thing, item, snapshot, caught  # a kept error keeps the frames it came through
+        del thing, item, snapshot, error, failed  # a kept error keeps the frames it came through
 
 
 async def handle_async(thing: Any, handler: Any, on_error: Any) -> None:
-    """Do the same with a handler that may return something to be awaited."""
+    """Do the same with functions whose results are awaited, if they can be."""
     item, snapshot = opened(thing)
+    error = failed = None
+    try:
+        error = await await_within(snapshot, _attempt_async, handler, item)
+        if error is not None and on_error is not None:
+            failed = await await_within(snapshot, _attempt_async, on_error, error)
+        _log(handler, error, on_error, failed)
+    finally:
+        del thing, item, snapshot, error, failed
+
+
+def _attempt(function: Callable[[Any], Any], argument: Any) -> Exception | None:
     caught = Caught()
     try:
         with caught:
-            await await_within(snapshot, _call, handler, item)
-        if caught.error is None:
-            return
-        if on_error is None:
-            _log("handler", handler, caught.error)
-            return
-        failed = Caught()
-        with failed:
-            await await_within(snapshot, _call, on_error, caught.error)
-        if failed.error is not None:
-            _log("on_error", on_error, failed.error)
+            function(argument)
+        return caught.error
     finally:
-        failed = None
-        del thing, item, snapshot, caught
+        del function, argument, caught
 
 
-async def _call(function: Callable[[Any], Any], argument: Any) -> None:
-    # In a coroutine function, so that the call and what it returns run in one private copy,
-    # also where `function` is a lambda that returns a coroutine.
+async def _attempt_async(function: Callable[[Any], Any], argument: Any) -> Exception | None:
+    # One coroutine for the call and for what it returns, which so run in one private copy, also
+    # where `function` is a lambda that returns a coroutine.
+    caught = Caught()
+    result: Any = None
     try:
-        result = function(argument)
-        if inspect.isawaitable(result):
-            await result
+        with caught:
+            result = function(argument)
+            if inspect.isawaitable(result):
+                await result
+        return caught.error
     finally:
-        del function, argument
-        result = None
+        del function, argument, caught, result
 
 
-def _log(what: str, function: Any, error: Exception) -> None:
-    name = getattr(function, "__qualname__", None) or type(function).__qualname__
+def _log(handler: Any, error: Exception | None, on_error: Any, failed: Exception | None) -> None:
+    if error is not None and on_error is None:
+        _say("handler", handler, error)
+    if failed is not None:
+        _say("on_error", on_error, failed)
+
+
+def _say(what: str, function: Any, error: Exception) -> None:
+    # Not with the text of the error, which may quote the item.
     logger.error(
-        "The %s %s of a queue failed; the loop goes on to the next item.",
+        "The %s %s of a queue failed on an item; the loop goes on to the next. Pass serve() an "
+        "on_error that does not fail, to be given the whole error. It was a %s, raised here:\n%s",
         what,
-        name,
-        exc_info=error,
+        getattr(function, "__qualname__", None) or type(function).__qualname__,
+        type(error).__qualname__,
+        where(error),
     )
+
+
+def task_done_after(task_done: Callable[[], object] | None) -> None:
+    """Call a queue's `task_done` for a loop that is not to end if there is nothing to be done.
+
+    It was called by the handler, then, which ported it from a loop of its own.
+    """
+    if task_done is None:
+        return
+    try:
+        task_done()
+    except ValueError:
+        logger.error(
+            "task_done() of a queue was called more often than there were items: serve() calls "
+            "it after each, so a handler is not to."
+        )

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import queue as standard
+import sys
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .._compat import without_our_frames
 from ._sent import AsyncReceiving, Sent, item_of, opened
-from ._serving import WAKE, check_handlers, handle_async
-from .queues import Wrapping
+from ._serving import check_handlers, handle_async, task_done_after
+from ._stopping_async import Stop, Stopped
+from ._wrapping import Wrapping, check_queue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +20,14 @@ if TYPE_CHECKING:
     from .._snapshot import Snapshot
 
 _T = TypeVar("_T")
+
+# With which a queue says, from Python 3.13 on, that it is over.
+if sys.version_info >= (3, 13):
+    _OVER: tuple[type[Exception], ...] = (asyncio.QueueShutDown,)
+else:
+    _OVER = ()
+# With which asyncio's own say that they have not taken an item.
+_NOT_PUT = (asyncio.CancelledError, asyncio.QueueFull, *_OVER)
 
 
 class AsyncContextQueue(Wrapping[_T]):
@@ -35,73 +47,94 @@ class AsyncContextQueue(Wrapping[_T]):
     `asyncio.Queue`.
     """
 
-    _errors = tuple(
-        getattr(asyncio, name)
-        for name in ("QueueEmpty", "QueueFull", "QueueShutDown")
-        if hasattr(asyncio, name)
-    )
-
     def __init__(self, queue: asyncio.Queue[_T]) -> None:
         instead = "an asyncio.Queue(), LifoQueue() or PriorityQueue()"
-        super().__init__(queue, is_async=True, instead=instead)
+        check_queue("AsyncContextQueue", queue, instead)
+        if isinstance(queue, (standard.Queue, standard.SimpleQueue)):
+            raise TypeError(
+                f"AsyncContextQueue() cannot wrap a {type(queue).__qualname__}, which is a queue "
+                "between threads: use ctxtrace.ContextQueue()."
+            )
+        super().__init__(queue)
+        self._stop = Stop()
 
-    async def put(self, item: _T) -> None:
-        """Put an item, with a snapshot of the context that is current now; wait for room.
+    if TYPE_CHECKING:
 
-        Args:
-            item: The item.
+        async def put(self, item: _T) -> None: ...
+        def put_nowait(self, item: _T) -> None: ...
+        async def get(self) -> _T: ...
+        def get_nowait(self) -> _T: ...
 
-        Raises:
-            asyncio.QueueShutDown: The queue was shut down (Python 3.13).
-        """
-        sent = Sent(item)
-        try:
-            await self._queue.put(sent)
-        except (asyncio.CancelledError, *self._errors):
-            sent.forget()
-            raise
+    else:  # as the wrapped queue has them, whatever more it knows
 
-    def put_nowait(self, item: _T) -> None:
-        """Put an item, as `put` does, if there is room.
+        async def put(self, item: Any, *args: Any, **kwargs: Any) -> None:
+            """Put an item, with a snapshot of the context that is current now; wait for room.
 
-        Raises:
-            asyncio.QueueFull: There is none.
-            asyncio.QueueShutDown: The queue was shut down (Python 3.13).
-        """
-        sent = Sent(item)
-        try:
-            self._queue.put_nowait(sent)
-        except self._errors:
-            sent.forget()
-            raise
+            Args:
+                item: The item.
+                *args: For the wrapped queue.
+                **kwargs: For the wrapped queue.
 
-    async def get(self) -> _T:
-        """Take an item, without its context; wait for one.
+            Raises:
+                asyncio.QueueShutDown: The queue was shut down (Python 3.13).
+            """
+            sent = Sent(item)
+            try:
+                await self._queue.put(sent, *args, **kwargs)
+            except BaseException as error:
+                if isinstance(error, _NOT_PUT):
+                    sent.forget()
+                without_our_frames(error)
+                raise
 
-        Returns:
-            The item as it was put.
+        def put_nowait(self, item: Any, *args: Any, **kwargs: Any) -> None:
+            """Put an item, as `put` does, if there is room.
 
-        Raises:
-            asyncio.QueueShutDown: The queue was shut down (Python 3.13).
-        """
-        item: _T = item_of(await self._take())
-        return item
+            Args:
+                item: The item.
+                *args: For the wrapped queue.
+                **kwargs: For the wrapped queue.
 
-    def get_nowait(self) -> _T:
-        """Take an item, as `get` does, if there is one.
+            Raises:
+                asyncio.QueueFull: There is none.
+                asyncio.QueueShutDown: The queue was shut down (Python 3.13).
+            """
+            sent = Sent(item)
+            try:
+                self._queue.put_nowait(sent, *args, **kwargs)
+            except BaseException as error:
+                if isinstance(error, _NOT_PUT):
+                    sent.forget()
+                without_our_frames(error)
+                raise
 
-        Raises:
-            asyncio.QueueEmpty: There is none.
-            asyncio.QueueShutDown: The queue was shut down (Python 3.13).
-        """
-        while True:
-            thing = self._queue.get_nowait()
-            if thing is not WAKE:
-                self._stop.saw_item()
-                item: _T = item_of(thing)
-                return item
-            if self._stop.pass_on():
-                raise asyncio.QueueEmpty
+        async def get(self, *args: Any, **kwargs: Any) -> Any:
+            """Take an item, without its context; wait for one.
+
+            Args:
+                *args: For the wrapped queue.
+                **kwargs: For the wrapped queue.
+
+            Returns:
+                The item as it was put.
+
+            Raises:
+                asyncio.QueueShutDown: The queue was shut down (Python 3.13).
+            """
+            return item_of(await self._queue.get(*args, **kwargs))
+
+        def get_nowait(self, *args: Any, **kwargs: Any) -> Any:
+            """Take an item, as `get` does, if there is one.
+
+            Args:
+                *args: For the wrapped queue.
+                **kwargs: For the wrapped queue.
+
+            Raises:
+                asyncio.QueueEmpty: There is none.
+                asyncio.QueueShutDown: The queue was shut down (Python 3.13).
+            """
+            return item_of(self._queue.get_nowait(*args, **kwargs))
 
     async def get_with_context(self) -> tuple[_T, Snapshot]:
         """Take an item and the snapshot of its sender; wait for one.
@@ -115,7 +148,7 @@ class AsyncContextQueue(Wrapping[_T]):
         Raises:
             asyncio.QueueShutDown: As for `get`.
         """
-        return opened(await self._take())
+        return opened(await self._queue.get())
 
     def receive(self) -> AbstractAsyncContextManager[_T]:
         """Take an item for a block, with its sender's context overlaid on the block's.
@@ -159,39 +192,36 @@ class AsyncContextQueue(Wrapping[_T]):
         stop = self._stop
         try:
             while True:
-                thing: Any = None  # nothing is kept while the loop waits
-                if stop.waits():
-                    try:
-                        thing = await self._queue.get()
-                    finally:
-                        stop.waited()
-                else:
-                    thing = self._queue.get_nowait()
-                if thing is WAKE:
-                    if stop.pass_on():
-                        return  # to one who then finds whatever is left
+                try:
+                    if stop.called:
+                        thing = self._queue.get_nowait()
+                    else:
+                        thing = await stop.unless_called(self._queue.get())
+                except (asyncio.QueueEmpty, Stopped):
+                    # Somebody who waited for room may have been given it.
+                    await asyncio.sleep(0)
+                    if stop.called and self._queue.empty():
+                        return
                     continue
+                except _OVER:
+                    return
                 try:
                     await handle_async(thing, handler, on_error)
                 finally:
-                    del thing
-                    if self._task_done is not None:
-                        self._task_done()
-        except self._errors:
-            return  # it is empty, or was shut down
-        finally:
-            if stop.called:
-                stop.pass_on()
+                    del thing  # nothing is kept while the loop waits
+                    task_done_after(self._task_done)
+        except BaseException as error:
+            without_our_frames(error)
+            raise
 
-    async def _take(self) -> Any:
-        while True:
-            thing = await self._queue.get()
-            if thing is not WAKE:
-                self._stop.saw_item()
-                return thing
-            # It is for another task, which serves, and finds it in this turn of the loop.
-            if self._stop.pass_on():
-                await asyncio.sleep(0)
+    def stop(self) -> None:
+        """End every `serve` of this object, once what is in the queue is handled.
+
+        For good: a `serve` that is called afterwards handles what is there and returns. Items
+        can still be put, and taken by other means. It is to be called in the loop of the
+        queue, and does not wait for the loops to end.
+        """
+        self._stop.call()
 
     if TYPE_CHECKING:
 

@@ -8,6 +8,7 @@ trio's nurseries tell anybody that a task is done, so the pin is held by what th
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
@@ -59,14 +60,17 @@ def _carrying(kind: Any) -> Any:
         __slots__ = ()
 
         async def start(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+            held = [take_pins()]
+            above: Any = super()
             try:
-                above: Any = super()
-                return await above.start(_pinned(func, take_pins()), *args, **kwargs)
+                return await above.start(_pinned(func, held), *args, **kwargs)
             except BaseException as error:
                 without_our_frames(error)
                 raise
             finally:
-                del func, args, kwargs  # a kept error keeps this frame
+                # A kept error has the frames it came through, anyio's with `func` among them.
+                held.clear()
+                del func, args, kwargs
 
         if hasattr(kind, "create_task"):  # from anyio 4.14 on; start_soon() calls it
 
@@ -82,20 +86,34 @@ def _carrying(kind: Any) -> Any:
                     kwargs["context"] = context
                 # In a copy, because the context itself may be the one that is running now.
                 pins = take_pins() if context is None else context.copy().run(take_pins)
-                if pins is not None and isinstance(coro, Coroutine):
-                    name = _name_of(coro) if name is None else name
-                    coro = _keeping(pins, coro)
-                del pins
                 above: Any = super()
-                return above.create_task(coro, name=name, **kwargs)
+                try:
+                    if pins is not None and isinstance(coro, Coroutine):
+                        name = _name_of(coro) if name is None else name
+                        coro = _keeping(pins, coro)
+                    return above.create_task(coro, name=name, **kwargs)
+                except BaseException as error:
+                    without_our_frames(error)
+                    raise
+                finally:
+                    del coro, pins, context, kwargs
 
         else:
 
             def start_soon(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+                held = [take_pins()]
                 above: Any = super()
-                return above.start_soon(_pinned(func, take_pins()), *args, **kwargs)
+                try:
+                    return above.start_soon(_pinned(func, held), *args, **kwargs)
+                except BaseException as error:
+                    held.clear()  # it was not started
+                    without_our_frames(error)
+                    raise
+                finally:
+                    del func, args, kwargs
 
     Carrying.__name__ = Carrying.__qualname__ = kind.__name__
+    Carrying.__module__ = kind.__module__
     return Carrying
 
 
@@ -103,26 +121,28 @@ def _keeping(pins: object, coro: Any) -> Coroutine[Any, Any, Any]:
     return drive_awaitable(None, coro, pins)
 
 
-def _name_of(coro: Coroutine[Any, Any, Any]) -> str:
-    """Return what anyio calls a task by default: after its coroutine, which is to be ours."""
-    frame = getattr(coro, "cr_frame", None)
-    module = None if frame is None else frame.f_globals.get("__name__")
-    return ".".join(filter(None, (module, getattr(coro, "__qualname__", None))))
+def _name_of(coro: Coroutine[Any, Any, Any]) -> str | None:
+    """Return what anyio calls a task of `coro`, if it does by more than what ours has too."""
+    name_of = getattr(sys.modules.get("anyio.abc._tasks"), "get_coro_name", None)
+    return None if name_of is None else name_of(coro)
 
 
-def _pinned(func: Callable[..., Any], pins: object) -> Callable[..., Any]:
+def _pinned(func: Callable[..., Any], held: list[Any]) -> Callable[..., Any]:
     """Have the coroutine that `func` returns keep the pins, and see it as `func` itself."""
-    if pins is None or not callable(func):
+    if held == [None] or not callable(func):
         return func
 
     def call(wrapped: Any, _: object, args: Any, kwargs: Any) -> Any:
         try:
+            pins = held.pop() if held else None
             coro = wrapped(*args, **kwargs)
+            # Anything else anyio refuses.
+            return _keeping(pins, coro) if isinstance(coro, Coroutine) else coro
         except BaseException as error:
             without_our_frames(error)
             raise
-        # Anything else anyio refuses.
-        return _keeping(pins, coro) if isinstance(coro, Coroutine) else coro
+        finally:
+            pins = None
 
     return seen_as(func, call)
 

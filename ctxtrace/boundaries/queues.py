@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import inspect
 import queue as standard
+import sys
 import time
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from .._compat import without_our_frames
 from ._sent import Receiving, Sent, item_of, opened
-from ._serving import WAKE, Stop, check_handlers, handle
+from ._serving import check_handlers, handle, task_done_after
+from ._stopping import Stop, Wake
+from ._wrapping import Wrapping, check_queue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,81 +23,11 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 
-class Wrapping(Generic[_T]):
-    """What the queues for threads and those for asyncio have in common."""
-
-    # With which a queue says that it has nothing, takes nothing, or (from Python 3.13) is over.
-    _errors: ClassVar[tuple[type[Exception], ...]]
-
-    def __init__(self, queue: Any, *, is_async: bool, instead: str) -> None:
-        _check(type(self).__name__, queue, is_async=is_async, instead=instead)
-        self._queue: Any = queue
-        self._task_done: Callable[[], None] | None = getattr(queue, "task_done", None)
-        self._stop = Stop(queue, self._errors)
-
-    def stop(self) -> None:
-        """End every `serve` of this object, once what is in the queue is handled.
-
-        For good: a `serve` that is called afterwards handles what is there and returns. Items
-        can still be put, and taken by other means. Does not wait for the loops to end.
-
-        It may be called wherever an item may be put; from a signal handler, therefore, only
-        around a `queue.SimpleQueue`: the locks of other queues may be held by the very code
-        that the signal interrupted.
-        """
-        self._stop.call()
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "_queue":  # of one whose __init__ was not called
-            raise AttributeError(name)
-        return getattr(self._queue, name)
-
-    def __repr__(self) -> str:
-        # Not that queue's repr, which may show what is in it.
-        return f"<ctxtrace.{type(self).__name__} of a {_kind(self._queue)} at {id(self):#x}>"
-
-    if TYPE_CHECKING:
-
-        @property
-        def maxsize(self) -> int: ...
-        def qsize(self) -> int: ...
-        def empty(self) -> bool: ...
-        def full(self) -> bool: ...
-        def task_done(self) -> None: ...
-        def shutdown(self, immediate: bool = False) -> None: ...
-
-
-def _kind(queue: object) -> str:
-    return type(queue).__qualname__
-
-
-def _check(who: str, queue: object, *, is_async: bool, instead: str) -> None:
-    if issubclass(type(queue), Wrapping):
-        raise TypeError(
-            f"{who}() takes the queue to wrap, and got a {_kind(queue)}, which carries already: "
-            "use that one."
-        )
-    if any(base.__module__.startswith("multiprocessing.") for base in type(queue).__mro__):
-        raise TypeError(
-            f"{who}() cannot carry a context through a {_kind(queue)} of multiprocessing: a "
-            "context cannot leave its process. Use the queue as it is; the runs at its other "
-            "end will be traces of their own. Queues that carry a trace to another process are "
-            "planned."
-        )
-    put, get = getattr(queue, "put", None), getattr(queue, "get", None)
-    if isinstance(queue, type) or not (callable(put) and callable(get)):
-        got = f"the class {queue.__qualname__}" if isinstance(queue, type) else _kind(queue)
-        raise TypeError(f"{who}() takes a queue, and got {got}: pass {instead}.")
-    if inspect.iscoroutinefunction(get) != is_async:
-        kind, other = (
-            ("between threads", "ContextQueue")
-            if is_async
-            else ("for asyncio", "AsyncContextQueue")
-        )
-        raise TypeError(
-            f"{who}() cannot wrap a {_kind(queue)}, which is a queue {kind}: use "
-            f"ctxtrace.{other}()."
-        )
+# With which a queue says, from Python 3.13 on, that it is over.
+if sys.version_info >= (3, 13):
+    _OVER: tuple[type[Exception], ...] = (standard.ShutDown,)
+else:
+    _OVER = ()
 
 
 class ContextQueue(Wrapping[_T]):
@@ -123,57 +57,64 @@ class ContextQueue(Wrapping[_T]):
     Safe to use from any thread, as far as the wrapped queue is. Mirrors `queue.Queue`.
     """
 
-    _errors = tuple(
-        getattr(standard, name) for name in ("Empty", "Full", "ShutDown") if hasattr(standard, name)
-    )
-
     def __init__(self, queue: standard.Queue[_T] | standard.SimpleQueue[_T]) -> None:
         instead = "a queue.Queue(), SimpleQueue(), LifoQueue() or PriorityQueue()"
-        super().__init__(queue, is_async=False, instead=instead)
+        check_queue("ContextQueue", queue, instead)
+        if any(map(inspect.iscoroutinefunction, (queue.put, queue.get))):
+            raise TypeError(
+                f"ContextQueue() cannot wrap a {type(queue).__qualname__}, which is a queue for "
+                "asyncio: use ctxtrace.AsyncContextQueue()."
+            )
+        super().__init__(queue)
+        self._stop = Stop(queue, (standard.Full, *_OVER))
 
-    def put(self, item: _T, block: bool = True, timeout: float | None = None) -> None:
-        """Put an item, with a snapshot of the context that is current now.
+    if TYPE_CHECKING:
 
-        Args:
-            item: The item.
-            block: Whether to wait for room.
-            timeout: Seconds to wait at most, or None.
+        def put(self, item: _T, block: bool = True, timeout: float | None = None) -> None: ...
+        def get(self, block: bool = True, timeout: float | None = None) -> _T: ...
 
-        Raises:
-            queue.Full: There was no room.
-            queue.ShutDown: The queue was shut down (Python 3.13).
-        """
-        sent = Sent(item)
-        try:
-            self._queue.put(sent, block, timeout)
-        except self._errors:
-            sent.forget()
-            raise
+    else:  # as the wrapped queue has them, whatever more it knows
+
+        def put(self, item: Any, *args: Any, **kwargs: Any) -> None:
+            """Put an item, with a snapshot of the context that is current now.
+
+            Args:
+                item: The item.
+                *args: As for the wrapped queue: ``block``, whether to wait for room, and
+                    ``timeout``, the seconds to wait at most, or None.
+                **kwargs: The same.
+
+            Raises:
+                queue.Full: There was no room.
+                queue.ShutDown: The queue was shut down (Python 3.13).
+            """
+            self._put(self._queue.put, item, args, kwargs)
+
+        def get(self, *args: Any, **kwargs: Any) -> Any:
+            """Take an item, without its context.
+
+            Args:
+                *args: As for the wrapped queue: ``block``, whether to wait for one, and
+                    ``timeout``, the seconds to wait at most, or None.
+                **kwargs: The same.
+
+            Returns:
+                The item as it was put.
+
+            Raises:
+                queue.Empty: There was none.
+                queue.ShutDown: The queue was shut down (Python 3.13).
+            """
+            return item_of(self._take(self._queue.get, args, kwargs))
 
     def put_nowait(self, item: _T) -> None:
         """Do the same as ``put(item, block=False)``."""
-        self.put(item, False)
-
-    def get(self, block: bool = True, timeout: float | None = None) -> _T:
-        """Take an item, without its context.
-
-        Args:
-            block: Whether to wait for one.
-            timeout: Seconds to wait at most, or None.
-
-        Returns:
-            The item as it was put.
-
-        Raises:
-            queue.Empty: There was none.
-            queue.ShutDown: The queue was shut down (Python 3.13).
-        """
-        item: _T = item_of(self._take(block, timeout))
-        return item
+        self._put(self._queue.put_nowait, item, (), {})
 
     def get_nowait(self) -> _T:
         """Do the same as ``get(block=False)``."""
-        return self.get(False)
+        item: _T = item_of(self._take(self._queue.get_nowait, (), {}))
+        return item
 
     def get_with_context(
         self, block: bool = True, timeout: float | None = None
@@ -194,7 +135,7 @@ class ContextQueue(Wrapping[_T]):
             queue.Empty: As for `get`.
             queue.ShutDown: As for `get`.
         """
-        return opened(self._take(block, timeout))
+        return opened(self._take(self._queue.get, (block, timeout), {}))
 
     def receive(
         self, block: bool = True, timeout: float | None = None
@@ -245,41 +186,87 @@ class ContextQueue(Wrapping[_T]):
         stop = self._stop
         try:
             while True:
-                thing: Any = None  # nothing is kept while the loop waits
-                if stop.waits():
-                    try:
-                        thing = self._queue.get()
-                    finally:
-                        stop.waited()
-                else:
-                    thing = self._queue.get_nowait()
-                if thing is WAKE:
-                    if stop.pass_on():
-                        return  # to one who then finds whatever is left
+                try:
+                    thing = self._take_to_serve()
+                except standard.Empty:
+                    if stop.called:
+                        return
+                    continue  # a queue whose get() has a timeout by itself
+                except _OVER:
+                    return
+                if isinstance(thing, Wake):
+                    thing.stop.took()
+                    thing.stop.wake()
                     continue
                 try:
                     handle(thing, handler, on_error)
                 finally:
-                    del thing
-                    if self._task_done is not None:
-                        self._task_done()
-        except self._errors:
-            return  # it is empty, or was shut down
+                    del thing  # nothing is kept while the loop waits
+                    task_done_after(self._task_done)
+        except BaseException as error:
+            without_our_frames(error)
+            raise
         finally:
-            if stop.called:
-                stop.pass_on()
+            stop.wake()
 
-    def _take(self, block: bool, timeout: float | None) -> Any:
-        while True:
-            thing = self._queue.get(block, timeout)
-            if thing is not WAKE:
-                self._stop.saw_item()
-                return thing
-            # It is for another thread, which serves, and is about to find it.
-            if self._stop.pass_on():
-                if not block:
-                    raise standard.Empty
-                time.sleep(0)
+    def stop(self) -> None:
+        """End every `serve` of this object, once what is in the queue is handled.
+
+        For good: a `serve` that is called afterwards handles what is there and returns. Items
+        can still be put, and taken by other means; a `put` that waits for room is not waited
+        for. Does not wait for the loops to end.
+
+        From a signal handler call it only around a `queue.SimpleQueue`: the locks of the
+        others may be held by the very code that the signal interrupted.
+        """
+        self._stop.call()
+
+    def qsize(self) -> int:
+        """Return how many items are in the queue, about."""
+        return self._stop.size()
+
+    def empty(self) -> bool:
+        """Return whether there is no item in the queue, about."""
+        return not self._stop.size()
+
+    def _put(self, put: Callable[..., object], item: _T, args: Any, kwargs: Any) -> None:
+        sent = Sent(item)
+        try:
+            put(sent, *args, **kwargs)
+        except BaseException as error:
+            if isinstance(error, (standard.Full, *_OVER)):
+                sent.forget()
+            without_our_frames(error)
+            raise
+
+    def _take(self, get: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        try:
+            thing = get(*args, **kwargs)
+            while isinstance(thing, Wake):
+                # It was for another thread, which serves. What is behind it is for this one.
+                woken = thing.stop
+                woken.took()
+                try:
+                    thing = self._queue.get_nowait()
+                    woken.wake()
+                except standard.Empty:
+                    woken.wake()
+                    time.sleep(0)
+                    thing = get(*args, **kwargs)
+            self._stop.wake()  # where there was no room for it
+            return thing
+        except BaseException as error:
+            without_our_frames(error)
+            raise
+
+    def _take_to_serve(self) -> Any:
+        waits = False
+        try:
+            waits = self._stop.waits()
+            return self._queue.get() if waits else self._queue.get_nowait()
+        finally:
+            if waits:
+                self._stop.waited()
 
     if TYPE_CHECKING:
 

@@ -1,0 +1,65 @@
+"""What the queues for threads and those for asyncio have in common."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_T = TypeVar("_T")
+
+
+class Wrapping(Generic[_T]):
+    """A queue around another, which is asked for whatever this one does not have."""
+
+    def __init__(self, queue: Any) -> None:
+        self._queue: Any = queue
+        self._task_done: Callable[[], None] | None = getattr(queue, "task_done", None)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "_queue":  # of one whose __init__ was not called
+            raise AttributeError(name)
+        return getattr(self._queue, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not name.startswith("_") and hasattr(self._queue, name):
+            setattr(self._queue, name, value)
+        else:
+            super().__setattr__(name, value)
+
+    def __repr__(self) -> str:
+        # Not that queue's repr, which may show what is in it.
+        kind = type(self._queue).__qualname__
+        return f"<ctxtrace.{type(self).__name__} of a {kind} at {id(self):#x}>"
+
+    if TYPE_CHECKING:
+
+        @property
+        def maxsize(self) -> int: ...
+        def qsize(self) -> int: ...
+        def empty(self) -> bool: ...
+        def full(self) -> bool: ...
+        def task_done(self) -> None: ...
+        def shutdown(self, immediate: bool = False) -> None: ...
+
+
+def check_queue(who: str, queue: object, instead: str) -> None:
+    """Raise TypeError unless `queue` looks like a queue within this process."""
+    if issubclass(type(queue), Wrapping):
+        raise TypeError(
+            f"{who}() takes the queue to wrap, and got {queue!r}, which carries already: use that."
+        )
+    kind = type(queue).__qualname__
+    if any(base.__module__.startswith("multiprocessing.") for base in type(queue).__mro__):
+        raise TypeError(
+            f"{who}() cannot carry a context through a {kind} of multiprocessing: a context "
+            "cannot leave its process. Use the queue as it is; the runs at its other end will be "
+            "traces of their own. Queues that carry a trace to another process are planned."
+        )
+    methods = ("put", "get", "put_nowait", "get_nowait", "empty", "qsize")
+    missing = [name for name in methods if not callable(getattr(queue, name, None))]
+    if missing or isinstance(queue, type):
+        got = f"the class {queue.__qualname__}" if isinstance(queue, type) else f"a {kind}"
+        lacks = f", which has no {'(), '.join(missing)}()" if missing else ""
+        raise TypeError(f"{who}() takes a queue, and got {got}{lacks}: pass {instead}.")
