@@ -124,25 +124,39 @@ class _StepsOfMany(Steps[Any]):
 
 
 class Unstarted:
-    """A coroutine that has not been stepped, held by the one that will await it.
+    """A coroutine that has not been stepped, and its pins, held by the one that will await it.
 
     If that one is dropped or closed before its first step, Python says so ("was never
     awaited") or does not, as it should; this one's own warning would be a second.
     """
 
-    __slots__ = ("_coroutine",)
+    __slots__ = ("_coroutine", "_pins")
 
-    def __init__(self, coroutine: Any) -> None:
+    def __init__(self, coroutine: Any, pins: object = None) -> None:
         self._coroutine = coroutine
+        self._pins = pins
+
+    @property
+    def seen(self) -> Any:
+        return self._coroutine
 
     def take(self) -> Any:
         coroutine, self._coroutine = self._coroutine, None
         return coroutine
 
-    def __del__(self) -> None:
-        coroutine = self._coroutine
+    def take_pins(self) -> object:
+        pins, self._pins = self._pins, None
+        return pins
+
+    def give_up(self) -> None:
+        """Let go of both; for one that will not be stepped, while its driver is still kept."""
+        self._pins = None
+        coroutine = self.take()
         if type(coroutine) is CoroutineType:  # other awaitables do not warn
             coroutine.close()
+
+    def __del__(self) -> None:
+        self.give_up()
 
 
 def drive_awaitable(
@@ -159,7 +173,14 @@ def drive_awaitable(
     coroutine: Any = awaitable
     if not isinstance(awaitable, Coroutine):
         coroutine = _as_coroutine(awaitable)
-    return named_after(coroutine, _drive_coroutine(context, Unstarted(coroutine), pins, then))
+    return drive_unstarted(context, Unstarted(coroutine, pins), then)
+
+
+def drive_unstarted(
+    context: Context | None, unstarted: Unstarted, then: Callable[[Any], Any] | None = None
+) -> Coroutine[Any, Any, Any]:
+    """Do the same for a coroutine that the caller may yet give up."""
+    return named_after(unstarted.seen, _drive_coroutine(context, unstarted, then))
 
 
 def drive_coroutine(context: Context, make: Callable[[], Any], pins: Any) -> Any:
@@ -182,8 +203,9 @@ async def _as_coroutine(awaitable: Awaitable[_T]) -> _T:
 
 
 async def _drive_coroutine(
-    context: Context | None, unstarted: Unstarted, pins: Any, then: Callable[[Any], Any] | None
+    context: Context | None, unstarted: Unstarted, then: Callable[[Any], Any] | None
 ) -> Any:
+    pins = unstarted.take_pins()
     try:
         coroutine = unstarted.take()
         steps: Any = coroutine if context is None else Steps.of(context, coroutine)

@@ -12,7 +12,7 @@ from anyio.lowlevel import checkpoint
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from .._compat import without_our_frames
-from ._sent import AsyncReceiving, Sent, item_of, opened
+from ._sent import AsyncReceiving, Sent, forget_sender, item_of, opened, sent
 from ._serving import check_handlers, handle_async
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-# A cancellation is not among them: an item may have been handed over by then.
+# With which anyio says that it has not taken an item.
 _NOT_SENT = (anyio.ClosedResourceError, anyio.BrokenResourceError, anyio.WouldBlock)
 
 
@@ -79,12 +79,13 @@ class ContextSendStream(_End, ObjectSendStream[_T]):
             anyio.ClosedResourceError: This end was closed.
             anyio.BrokenResourceError: The receiving end was closed.
         """
-        sent = Sent(item)
+        thing = sent(item)
         try:
-            await self._stream.send(sent)
+            await self._stream.send(thing)
         except BaseException as error:
-            if isinstance(error, _NOT_SENT):
-                sent.forget()
+            # A cancelled one may be in the buffer. Who waits for room is not told of it.
+            if isinstance(error, _NOT_SENT) or not self._holds(thing):
+                forget_sender(thing)
             _explain(error, "sending")
             raise
 
@@ -99,14 +100,18 @@ class ContextSendStream(_End, ObjectSendStream[_T]):
             anyio.ClosedResourceError: This end was closed.
             anyio.BrokenResourceError: The receiving end was closed.
         """
-        sent = Sent(item)
+        thing = sent(item)
         try:
-            self._stream.send_nowait(sent)
+            self._stream.send_nowait(thing)
         except BaseException as error:
             if isinstance(error, _NOT_SENT):
-                sent.forget()
+                forget_sender(thing)
             _explain(error, "sending")
             raise
+
+    def _holds(self, thing: Sent) -> bool:
+        state = getattr(self._stream, "_state", None)
+        return state is None or any(each is thing for each in state.buffer)
 
     def clone(self) -> ContextSendStream[_T]:
         """Return another sending end, which is closed separately."""
@@ -266,7 +271,8 @@ class _Receipt(AsyncReceiving[_T], Coroutine[Any, Any, _T]):
         self._coroutine: Any = coroutine
 
     async def __aenter__(self) -> _T:
-        if inspect.getcoroutinestate(self._coroutine) != inspect.CORO_CREATED:
+        began = inspect.getcoroutinestate(self._coroutine) != inspect.CORO_CREATED
+        if began and self._take is not None:
             raise RuntimeError(
                 "this receive() was awaited before: call it anew to receive another item"
             )

@@ -6,6 +6,9 @@ snapshot, so that it is gone when the item is. What was put into the wrapped que
 no snapshot; it is handled in an empty context, for nobody knows where it came from.
 """
 
+# What is Sent's own is private because it stands in for the item.
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 from contextlib import suppress
@@ -26,51 +29,60 @@ NOT_SENT = Snapshot(Context(), None)
 class Sent:
     """An item with the snapshot of its sender. It is ordered, and found equal, as the item is."""
 
-    __slots__ = ("item", "snapshot")
+    # Names that no item has: what others look for in this one is the item's.
+    __slots__ = ("_ctxtrace_item", "_ctxtrace_snapshot")
 
-    def __init__(self, item: Any) -> None:
-        self.item = item
-        self.snapshot = capture()
-
-    def forget(self) -> None:
-        """Let go of the sender: it was not put, and a kept error keeps the frames it was in."""
-        self.snapshot = NOT_SENT
+    def __init__(self, item: Any, snapshot: Snapshot) -> None:
+        self._ctxtrace_item = item
+        self._ctxtrace_snapshot = snapshot
 
     # Of a priority queue, which compares by < alone and may hold bare items too.
 
     def __lt__(self, other: Any) -> Any:
-        return self.item < item_of(other)
+        return self._ctxtrace_item < item_of(other)
 
     def __gt__(self, other: Any) -> Any:
-        return item_of(other) < self.item
+        return item_of(other) < self._ctxtrace_item
 
     # Of queues that drop what they hold already.
 
     def __eq__(self, other: object) -> Any:
-        return self.item == item_of(other)
+        return self._ctxtrace_item == item_of(other)
 
     def __hash__(self) -> int:
-        return hash(self.item)
+        return hash(self._ctxtrace_item)
 
     # Of queues that look at what they hold.
 
     def __getitem__(self, key: Any) -> Any:
-        return self.item[key]
+        return self._ctxtrace_item[key]
 
     def __getattr__(self, name: str) -> Any:
         if name in Sent.__slots__:  # of one that was made by copying
             raise AttributeError(name)
-        return getattr(self.item, name)
+        return getattr(self._ctxtrace_item, name)
+
+
+def sent(item: Any) -> Sent:
+    """Return an item as it is put, with a snapshot of the context that is current now."""
+    return Sent(item, capture())
+
+
+def forget_sender(thing: Sent) -> None:
+    """Let go of the sender of an item that was not put: a kept error keeps the frames it was in."""
+    thing._ctxtrace_snapshot = NOT_SENT
 
 
 def item_of(thing: Any) -> Any:
     """Return the bare item of what came out of a queue."""
-    return thing.item if isinstance(thing, Sent) else thing
+    return thing._ctxtrace_item if isinstance(thing, Sent) else thing
 
 
 def opened(thing: Any) -> tuple[Any, Snapshot]:
     """Return the item, and its sender's snapshot, of what came out of a queue."""
-    return (thing.item, thing.snapshot) if isinstance(thing, Sent) else (thing, NOT_SENT)
+    if isinstance(thing, Sent):
+        return thing._ctxtrace_item, thing._ctxtrace_snapshot
+    return thing, NOT_SENT
 
 
 class _Block(Generic[_T]):

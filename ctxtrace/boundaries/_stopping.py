@@ -20,8 +20,7 @@ class Wake(Sent):
     __slots__ = ("stop",)
 
     def __init__(self, stop: Stop) -> None:
-        self.item = None
-        self.snapshot = NOT_SENT
+        super().__init__(None, NOT_SENT)
         self.stop = stop
 
     def __lt__(self, other: object) -> bool:

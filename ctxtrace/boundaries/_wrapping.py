@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ class Wrapping(Generic[_T]):
         return getattr(self._queue, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if not name.startswith("_") and hasattr(self._queue, name):
+        if "_queue" in vars(self) and not name.startswith("_") and hasattr(self._queue, name):
             setattr(self._queue, name, value)
         else:
             super().__setattr__(name, value)
@@ -63,3 +64,13 @@ def check_queue(who: str, queue: object, instead: str) -> None:
         got = f"the class {queue.__qualname__}" if isinstance(queue, type) else f"a {kind}"
         lacks = f", which has no {'(), '.join(missing)}()" if missing else ""
         raise TypeError(f"{who}() takes a queue, and got {got}{lacks}: pass {instead}.")
+
+
+def called_as(method: Callable[..., Any]) -> Callable[[_T], _T]:
+    """Show another's signature for a method that hands on whatever it is given."""
+
+    def sign(ours: Any) -> Any:
+        ours.__signature__ = inspect.signature(method)
+        return ours
+
+    return sign

@@ -8,10 +8,10 @@ import sys
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._compat import without_our_frames
-from ._sent import AsyncReceiving, Sent, item_of, opened
+from ._sent import AsyncReceiving, forget_sender, item_of, opened, sent
 from ._serving import check_handlers, handle_async, task_done_after
 from ._stopping_async import Stop, Stopped
-from ._wrapping import Wrapping, check_queue
+from ._wrapping import Wrapping, called_as, check_queue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,53 +67,48 @@ class AsyncContextQueue(Wrapping[_T]):
 
     else:  # as the wrapped queue has them, whatever more it knows
 
+        @called_as(asyncio.Queue.put)
         async def put(self, item: Any, *args: Any, **kwargs: Any) -> None:
             """Put an item, with a snapshot of the context that is current now; wait for room.
 
             Args:
                 item: The item.
-                *args: For the wrapped queue.
-                **kwargs: For the wrapped queue.
 
             Raises:
                 asyncio.QueueShutDown: The queue was shut down (Python 3.13).
             """
-            sent = Sent(item)
+            thing = sent(item)
             try:
-                await self._queue.put(sent, *args, **kwargs)
+                await self._queue.put(thing, *args, **kwargs)
             except BaseException as error:
                 if isinstance(error, _NOT_PUT):
-                    sent.forget()
+                    forget_sender(thing)
                 without_our_frames(error)
                 raise
 
+        @called_as(asyncio.Queue.put_nowait)
         def put_nowait(self, item: Any, *args: Any, **kwargs: Any) -> None:
             """Put an item, as `put` does, if there is room.
 
             Args:
                 item: The item.
-                *args: For the wrapped queue.
-                **kwargs: For the wrapped queue.
 
             Raises:
                 asyncio.QueueFull: There is none.
                 asyncio.QueueShutDown: The queue was shut down (Python 3.13).
             """
-            sent = Sent(item)
+            thing = sent(item)
             try:
-                self._queue.put_nowait(sent, *args, **kwargs)
+                self._queue.put_nowait(thing, *args, **kwargs)
             except BaseException as error:
                 if isinstance(error, _NOT_PUT):
-                    sent.forget()
+                    forget_sender(thing)
                 without_our_frames(error)
                 raise
 
+        @called_as(asyncio.Queue.get)
         async def get(self, *args: Any, **kwargs: Any) -> Any:
             """Take an item, without its context; wait for one.
-
-            Args:
-                *args: For the wrapped queue.
-                **kwargs: For the wrapped queue.
 
             Returns:
                 The item as it was put.
@@ -123,12 +118,9 @@ class AsyncContextQueue(Wrapping[_T]):
             """
             return item_of(await self._queue.get(*args, **kwargs))
 
+        @called_as(asyncio.Queue.get_nowait)
         def get_nowait(self, *args: Any, **kwargs: Any) -> Any:
             """Take an item, as `get` does, if there is one.
-
-            Args:
-                *args: For the wrapped queue.
-                **kwargs: For the wrapped queue.
 
             Raises:
                 asyncio.QueueEmpty: There is none.

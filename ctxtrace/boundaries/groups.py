@@ -13,7 +13,7 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from .._compat import without_our_frames
-from .._drive import drive_awaitable
+from .._drive import Unstarted, drive_unstarted
 from .._snapshot import seen_as
 from ..carriers import take_pins
 
@@ -60,17 +60,16 @@ def _carrying(kind: Any) -> Any:
         __slots__ = ()
 
         async def start(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-            held = [take_pins()]
             above: Any = super()
+            start = _Start(take_pins())
             try:
-                return await above.start(_pinned(func, held), *args, **kwargs)
+                return await above.start(start.seen_as(func), *args, **kwargs)
             except BaseException as error:
+                start.give_up()
                 without_our_frames(error)
                 raise
             finally:
-                # A kept error has the frames it came through, anyio's with `func` among them.
-                held.clear()
-                del func, args, kwargs
+                del start, func, args, kwargs  # a kept error keeps this frame
 
         if hasattr(kind, "create_task"):  # from anyio 4.14 on; start_soon() calls it
 
@@ -84,67 +83,84 @@ def _carrying(kind: Any) -> Any:
             ) -> Any:
                 if context is not None:
                     kwargs["context"] = context
-                # In a copy, because the context itself may be the one that is running now.
-                pins = take_pins() if context is None else context.copy().run(take_pins)
                 above: Any = super()
+                # In a copy, because the context itself may be the one that is running now.
+                start = _Start(take_pins() if context is None else context.copy().run(take_pins))
                 try:
-                    if pins is not None and isinstance(coro, Coroutine):
-                        name = _name_of(coro) if name is None else name
-                        coro = _keeping(pins, coro)
-                    return above.create_task(coro, name=name, **kwargs)
+                    if start.pins is not None and name is None:
+                        name = _name_of(coro)
+                    return above.create_task(start.around(coro), name=name, **kwargs)
                 except BaseException as error:
+                    start.give_up()
                     without_our_frames(error)
                     raise
                 finally:
-                    del coro, pins, context, kwargs
+                    del start, coro, context, kwargs
 
         else:
 
             def start_soon(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-                held = [take_pins()]
                 above: Any = super()
+                start = _Start(take_pins())
                 try:
-                    return above.start_soon(_pinned(func, held), *args, **kwargs)
+                    return above.start_soon(start.seen_as(func), *args, **kwargs)
                 except BaseException as error:
-                    held.clear()  # it was not started
+                    start.give_up()
                     without_our_frames(error)
                     raise
                 finally:
-                    del func, args, kwargs
+                    del start, func, args, kwargs
 
     Carrying.__name__ = Carrying.__qualname__ = kind.__name__
     Carrying.__module__ = kind.__module__
     return Carrying
 
 
-def _keeping(pins: object, coro: Any) -> Coroutine[Any, Any, Any]:
-    return drive_awaitable(None, coro, pins)
+class _Start:
+    """The start of one task, and the pins until the task has them.
+
+    anyio's frames and objects refer to what they were given for as long as they are kept
+    themselves: in an error, if nothing was started. So the pins can be taken back.
+    """
+
+    def __init__(self, pins: object) -> None:
+        self.pins = pins
+        self._unstarted: Unstarted | None = None
+
+    def around(self, coro: Any) -> Any:
+        """Return a coroutine that keeps the pins while it awaits `coro`."""
+        # Anything else anyio refuses.
+        if self.pins is None or not isinstance(coro, Coroutine):
+            return coro
+        self._unstarted = Unstarted(coro, self.pins)
+        self.pins = None
+        return drive_unstarted(None, self._unstarted)
+
+    def seen_as(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return what is seen as `func`, and returns such a coroutine around what that returns."""
+        if self.pins is None or not callable(func):
+            return func
+
+        def call(wrapped: Any, _: object, args: Any, kwargs: Any) -> Any:
+            try:
+                return self.around(wrapped(*args, **kwargs))
+            except BaseException as error:
+                without_our_frames(error)
+                raise
+
+        return seen_as(func, call)
+
+    def give_up(self) -> None:
+        """Let go of the pins, and of a coroutine that was not stepped."""
+        self.pins = None
+        if self._unstarted is not None:
+            self._unstarted.give_up()
 
 
 def _name_of(coro: Coroutine[Any, Any, Any]) -> str | None:
     """Return what anyio calls a task of `coro`, if it does by more than what ours has too."""
     name_of = getattr(sys.modules.get("anyio.abc._tasks"), "get_coro_name", None)
-    return None if name_of is None else name_of(coro)
-
-
-def _pinned(func: Callable[..., Any], held: list[Any]) -> Callable[..., Any]:
-    """Have the coroutine that `func` returns keep the pins, and see it as `func` itself."""
-    if held == [None] or not callable(func):
-        return func
-
-    def call(wrapped: Any, _: object, args: Any, kwargs: Any) -> Any:
-        try:
-            pins = held.pop() if held else None
-            coro = wrapped(*args, **kwargs)
-            # Anything else anyio refuses.
-            return _keeping(pins, coro) if isinstance(coro, Coroutine) else coro
-        except BaseException as error:
-            without_our_frames(error)
-            raise
-        finally:
-            pins = None
-
-    return seen_as(func, call)
+    return None if name_of is None or not isinstance(coro, Coroutine) else name_of(coro)
 
 
 create_task_group.__module__ = "ctxtrace"

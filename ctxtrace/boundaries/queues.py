@@ -9,10 +9,10 @@ import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._compat import without_our_frames
-from ._sent import Receiving, Sent, item_of, opened
+from ._sent import Receiving, forget_sender, item_of, opened, sent
 from ._serving import check_handlers, handle, task_done_after
 from ._stopping import Stop, Wake
-from ._wrapping import Wrapping, check_queue
+from ._wrapping import Wrapping, called_as, check_queue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +34,7 @@ class ContextQueue(Wrapping[_T]):
     """A queue whose items bring the context of whoever put them.
 
     Around a `queue.Queue`, `SimpleQueue`, `LifoQueue` or `PriorityQueue`, or anything with
-    their `put` and `get`. It has whatever else that queue has: `qsize`, `maxsize`,
+    the methods of a `SimpleQueue`. It has whatever else that queue has: `qsize`, `maxsize`,
     `task_done`, `join`, `shutdown` on Python 3.13, and so on. Items are to be put and taken
     through it. One that was put into the wrapped queue directly comes out as it is, with an
     empty snapshot; what is taken from that directly is not the item alone.
@@ -75,28 +75,35 @@ class ContextQueue(Wrapping[_T]):
 
     else:  # as the wrapped queue has them, whatever more it knows
 
+        @called_as(standard.Queue.put)
         def put(self, item: Any, *args: Any, **kwargs: Any) -> None:
             """Put an item, with a snapshot of the context that is current now.
 
             Args:
                 item: The item.
-                *args: As for the wrapped queue: ``block``, whether to wait for room, and
-                    ``timeout``, the seconds to wait at most, or None.
-                **kwargs: The same.
+                block: Whether to wait for room.
+                timeout: Seconds to wait at most, or None.
 
             Raises:
                 queue.Full: There was no room.
                 queue.ShutDown: The queue was shut down (Python 3.13).
             """
-            self._put(self._queue.put, item, args, kwargs)
+            thing = sent(item)
+            try:
+                self._queue.put(thing, *args, **kwargs)
+            except BaseException as error:
+                if isinstance(error, (standard.Full, *_OVER)):
+                    forget_sender(thing)
+                without_our_frames(error)
+                raise
 
+        @called_as(standard.Queue.get)
         def get(self, *args: Any, **kwargs: Any) -> Any:
             """Take an item, without its context.
 
             Args:
-                *args: As for the wrapped queue: ``block``, whether to wait for one, and
-                    ``timeout``, the seconds to wait at most, or None.
-                **kwargs: The same.
+                block: Whether to wait for one.
+                timeout: Seconds to wait at most, or None.
 
             Returns:
                 The item as it was put.
@@ -105,16 +112,15 @@ class ContextQueue(Wrapping[_T]):
                 queue.Empty: There was none.
                 queue.ShutDown: The queue was shut down (Python 3.13).
             """
-            return item_of(self._take(self._queue.get, args, kwargs))
+            return item_of(self._take(args, kwargs))
 
     def put_nowait(self, item: _T) -> None:
         """Do the same as ``put(item, block=False)``."""
-        self._put(self._queue.put_nowait, item, (), {})
+        self.put(item, block=False)
 
     def get_nowait(self) -> _T:
         """Do the same as ``get(block=False)``."""
-        item: _T = item_of(self._take(self._queue.get_nowait, (), {}))
-        return item
+        return self.get(block=False)
 
     def get_with_context(
         self, block: bool = True, timeout: float | None = None
@@ -135,7 +141,7 @@ class ContextQueue(Wrapping[_T]):
             queue.Empty: As for `get`.
             queue.ShutDown: As for `get`.
         """
-        return opened(self._take(self._queue.get, (block, timeout), {}))
+        return opened(self._take((block, timeout), {}))
 
     def receive(
         self, block: bool = True, timeout: float | None = None
@@ -229,19 +235,9 @@ class ContextQueue(Wrapping[_T]):
         """Return whether there is no item in the queue, about."""
         return not self._stop.size()
 
-    def _put(self, put: Callable[..., object], item: _T, args: Any, kwargs: Any) -> None:
-        sent = Sent(item)
+    def _take(self, args: Any, kwargs: Any) -> Any:
         try:
-            put(sent, *args, **kwargs)
-        except BaseException as error:
-            if isinstance(error, (standard.Full, *_OVER)):
-                sent.forget()
-            without_our_frames(error)
-            raise
-
-    def _take(self, get: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        try:
-            thing = get(*args, **kwargs)
+            thing = self._queue.get(*args, **kwargs)
             while isinstance(thing, Wake):
                 # It was for another thread, which serves. What is behind it is for this one.
                 woken = thing.stop
@@ -252,7 +248,7 @@ class ContextQueue(Wrapping[_T]):
                 except standard.Empty:
                     woken.wake()
                     time.sleep(0)
-                    thing = get(*args, **kwargs)
+                    thing = self._queue.get(*args, **kwargs)
             self._stop.wake()  # where there was no room for it
             return thing
         except BaseException as error:
