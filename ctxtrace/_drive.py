@@ -130,33 +130,24 @@ class Unstarted:
     awaited") or does not, as it should; this one's own warning would be a second.
     """
 
-    __slots__ = ("_coroutine", "_pins")
+    __slots__ = ("coroutine", "pins")
 
     def __init__(self, coroutine: Any, pins: object = None) -> None:
-        self._coroutine = coroutine
-        self._pins = pins
-
-    @property
-    def seen(self) -> Any:
-        return self._coroutine
+        self.coroutine = coroutine
+        self.pins = pins
 
     def take(self) -> Any:
-        coroutine, self._coroutine = self._coroutine, None
+        coroutine, self.coroutine = self.coroutine, None
         return coroutine
 
     def take_pins(self) -> object:
-        pins, self._pins = self._pins, None
+        pins, self.pins = self.pins, None
         return pins
 
-    def give_up(self) -> None:
-        """Let go of both; for one that will not be stepped, while its driver is still kept."""
-        self._pins = None
-        coroutine = self.take()
+    def __del__(self) -> None:
+        coroutine = self.coroutine
         if type(coroutine) is CoroutineType:  # other awaitables do not warn
             coroutine.close()
-
-    def __del__(self) -> None:
-        self.give_up()
 
 
 def drive_awaitable(
@@ -179,8 +170,8 @@ def drive_awaitable(
 def drive_unstarted(
     context: Context | None, unstarted: Unstarted, then: Callable[[Any], Any] | None = None
 ) -> Coroutine[Any, Any, Any]:
-    """Do the same for a coroutine that the caller may yet give up."""
-    return named_after(unstarted.seen, _drive_coroutine(context, unstarted, then))
+    """Do the same for a coroutine that the caller may yet take back."""
+    return named_after(unstarted.coroutine, _drive_coroutine(context, unstarted, then))
 
 
 def drive_coroutine(context: Context, make: Callable[[], Any], pins: Any) -> Any:

@@ -8,6 +8,7 @@ trio's nurseries tell anybody that a task is done, so the pin is held by what th
 from __future__ import annotations
 
 import functools
+import inspect
 import sys
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
@@ -126,6 +127,7 @@ class _Start:
     def __init__(self, pins: object) -> None:
         self.pins = pins
         self._unstarted: Unstarted | None = None
+        self._driver: Any = None
 
     def around(self, coro: Any) -> Any:
         """Return a coroutine that keeps the pins while it awaits `coro`."""
@@ -133,13 +135,16 @@ class _Start:
         if self.pins is None or not isinstance(coro, Coroutine):
             return coro
         self._unstarted = Unstarted(coro, self.pins)
+        self._driver = drive_unstarted(None, self._unstarted)
         self.pins = None
-        return drive_unstarted(None, self._unstarted)
+        return self._driver
 
-    def seen_as(self, func: Callable[..., Any]) -> Callable[..., Any]:
+    def seen_as(self, func: Any) -> Any:
         """Return what is seen as `func`, and returns such a coroutine around what that returns."""
         if self.pins is None or not callable(func):
             return func
+        if type(func) is functools.partial:  # of which trio makes another, and then a name
+            return functools.partial(self.seen_as(func.func), *func.args, **func.keywords)
 
         def call(wrapped: Any, _: object, args: Any, kwargs: Any) -> Any:
             try:
@@ -151,10 +156,15 @@ class _Start:
         return seen_as(func, call)
 
     def give_up(self) -> None:
-        """Let go of the pins, and of a coroutine that was not stepped."""
+        """Let go of the pins, and do with the coroutine what anyio has done with ours."""
         self.pins = None
-        if self._unstarted is not None:
-            self._unstarted.give_up()
+        if self._unstarted is None or self._unstarted.take_pins() is None:
+            return
+        coro = self._unstarted.take()
+        if inspect.getcoroutinestate(self._driver) == inspect.CORO_CLOSED:
+            coro.close()
+        else:
+            self._driver.close()  # the coroutine is its owner's again
 
 
 def _name_of(coro: Coroutine[Any, Any, Any]) -> str | None:
