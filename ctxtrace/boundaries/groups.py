@@ -141,10 +141,12 @@ class _Start:
 
     def seen_as(self, func: Any) -> Any:
         """Return what is seen as `func`, and returns such a coroutine around what that returns."""
-        if self.pins is None or not callable(func):
+        if self.pins is None:
             return func
         if type(func) is functools.partial:  # of which trio makes another, and then a name
             return functools.partial(self.seen_as(func.func), *func.args, **func.keywords)
+        if not callable(func):
+            return func  # which anyio refuses
 
         def call(wrapped: Any, _: object, args: Any, kwargs: Any) -> Any:
             try:

@@ -610,3 +610,44 @@ async def test_any_object_with_the_methods_of_a_queue_can_be_wrapped():
     with serving("ada"):
         await q.put(1)
     assert await by_receive(q, user) == (1, "ada")
+
+
+@pytest.mark.parametrize("name", ["put", "put_nowait", "get", "get_nowait"])
+async def test_it_is_called_as_the_queue_is(name):
+    ours = inspect.signature(getattr(ctxtrace.AsyncContextQueue(asyncio.Queue()), name)).parameters
+    standard = inspect.signature(getattr(asyncio.Queue(), name)).parameters
+    assert list(ours) == list(standard)
+
+
+async def test_a_plain_with_says_that_it_is_to_be_async():
+    q = ctxtrace.AsyncContextQueue(asyncio.Queue())
+    with pytest.raises((TypeError, AttributeError)), q.receive():
+        pass
+
+
+async def test_stop_waits_for_those_who_are_being_given_room():
+    q = ctxtrace.AsyncContextQueue(asyncio.Queue(1))
+    producers = [asyncio.ensure_future(q.put(number)) for number in range(4)]
+    await asyncio.sleep(0)
+    seen = []
+    q.stop()
+    await q.serve(seen.append)
+    assert seen == [0, 1, 2, 3]
+    await asyncio.gather(*producers)
+
+
+async def test_a_loop_that_is_cancelled_with_its_stop_is_cancelled_and_leaves_nothing():
+    q = ctxtrace.AsyncContextQueue(asyncio.Queue(1))
+    went_on = []
+
+    async def serve():
+        await q.serve(print)
+        went_on.append(True)
+
+    task = asyncio.ensure_future(serve())
+    await asyncio.sleep(0)
+    q.stop()
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+    assert (went_on, q.qsize(), q.empty(), q.full()) == ([], 0, True, False)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import contextvars
 import gc
+import inspect
 import queue
 import threading
 
@@ -48,6 +49,14 @@ def worker(work, *args):
         gate.set()
         thread.join(LIMIT)
     assert results
+
+
+@contextlib.contextmanager
+def started(thread):
+    thread.start()
+    yield
+    thread.join(LIMIT)
+    assert not thread.is_alive()
 
 
 # The three ways to handle an item in its sender's context.
@@ -681,16 +690,6 @@ def test_it_can_be_subscripted():
     assert ctxtrace.ContextQueue[int](queue.Queue()).maxsize == 0
 
 
-def test_a_subclass_can_add_to_it():
-    class Mine(ctxtrace.ContextQueue):
-        def put(self, item, *args, **kwargs):
-            super().put(item + 1, *args, **kwargs)
-
-    q = Mine(queue.Queue())
-    q.put(1)
-    assert (q.get(), repr(q).split()[0]) == (2, "<ctxtrace.Mine")
-
-
 def test_any_object_with_the_methods_of_a_queue_can_be_wrapped():
     class Stack:
         def __init__(self):
@@ -720,3 +719,89 @@ def test_any_object_with_the_methods_of_a_queue_can_be_wrapped():
     q.stop()
     q.serve(lambda item: seen.append((item, user())))
     assert seen == [("mary", "mary"), ("grace", "grace"), ("ada", "ada")]
+
+
+@kinds
+@pytest.mark.parametrize("name", ["put", "get"])
+def test_it_is_called_as_the_queue_is(make, name):
+    ours = inspect.signature(getattr(ctxtrace.ContextQueue(make()), name)).parameters
+    standard = inspect.signature(getattr(make(), name)).parameters
+    assert [(p.name, p.default) for p in ours.values()] == [
+        (p.name, p.default) for p in standard.values()
+    ]
+
+
+def test_put_nowait_and_get_nowait_go_through_an_overridden_put_and_get_as_in_the_queue():
+    class Mine(ctxtrace.ContextQueue):
+        def put(self, item, *args, **kwargs):
+            super().put(item + 1, *args, **kwargs)
+
+        def get(self, *args, **kwargs):
+            return -super().get(*args, **kwargs)
+
+    q = Mine(queue.Queue())
+    q.put_nowait(1)
+    assert q.get_nowait() == -2
+
+
+def test_an_attribute_that_is_set_is_the_queues():
+    inner = queue.Queue(1)
+    q = ctxtrace.ContextQueue(inner)
+    q.maxsize = 2
+    q.label = "mails"
+    q.put_nowait(1)
+    q.put_nowait(2)
+    assert (inner.maxsize, hasattr(inner, "label"), q.label) == (2, False, "mails")
+
+
+def test_an_error_of_the_block_is_not_hidden_by_a_task_done_too_many():
+    q = ctxtrace.ContextQueue(queue.Queue())
+    q.put(1)
+
+    def block():
+        with q.receive():
+            q.task_done()
+            raise Boom
+
+    with pytest.raises(Boom):
+        block()
+
+
+def test_a_task_done_too_many_is_an_error_as_it_is_for_the_queue():
+    q = ctxtrace.ContextQueue(queue.Queue())
+    q.put(1)
+    with pytest.raises(ValueError, match="called too many times"), q.receive():
+        q.task_done()
+
+
+def test_a_handler_that_calls_task_done_itself_is_told_and_does_not_end_the_loop(caplog):
+    q = ctxtrace.ContextQueue(queue.Queue())
+    q.put(1)
+    seen = []
+
+    def handler(item):
+        seen.append(item)
+        q.task_done()
+        if item == 1:
+            q.put(2)
+        q.stop()
+
+    q.serve(handler)
+    assert seen == [1, 2]
+    q.join()
+    assert "serve() calls it after each, so a handler is not to" in caplog.text
+
+
+def test_an_empty_get_of_a_queue_with_a_timeout_of_its_own_does_not_end_the_loop():
+    class Impatient(queue.Queue):
+        def get(self, block=True, timeout=0):
+            return super().get(block, timeout)
+
+    q = ctxtrace.ContextQueue(Impatient())
+    seen = []
+    with started(threading.Thread(target=q.serve, args=(seen.append,))):
+        q.put(1)
+        q.join()
+        q.put(2)
+        q.stop()
+    assert seen == [1, 2]
