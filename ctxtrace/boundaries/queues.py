@@ -195,9 +195,9 @@ class ContextQueue(Wrapping[_T]):
                 try:
                     thing = self._take_to_serve()
                 except standard.Empty:
-                    if stop.called:
+                    if stop.called and self._queue.empty():
                         return
-                    continue  # a queue whose get() has a timeout by itself
+                    continue  # also where the queue's get() has a timeout of its own
                 except _OVER:
                     return
                 if isinstance(thing, Wake):
