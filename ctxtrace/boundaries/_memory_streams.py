@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Coroutine
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
@@ -278,6 +279,11 @@ class _Receipt(AsyncReceiving[_T], Coroutine[Any, Any, _T]):
             )
         self._coroutine.close()  # the other way to use it
         return await super().__aenter__()
+
+    # By which anyio below 4.14 knows what it may start as a task.
+    @property
+    def __class__(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return CoroutineType
 
     def __await__(self) -> Generator[Any, Any, _T]:
         steps: Generator[Any, Any, _T] = self._coroutine.__await__()

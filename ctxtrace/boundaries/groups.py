@@ -169,10 +169,14 @@ class _Start:
             self._driver.close()  # the coroutine is its owner's again
 
 
-def _name_of(coro: Coroutine[Any, Any, Any]) -> str | None:
-    """Return what anyio calls a task of `coro`, if it does by more than what ours has too."""
+def _name_of(coro: Any) -> str | None:
+    """Return what anyio calls a task of `coro`, where that is not the name of ours too."""
+    if not issubclass(type(coro), Coroutine):
+        return None
     name_of = getattr(sys.modules.get("anyio.abc._tasks"), "get_coro_name", None)
-    return None if name_of is None or not isinstance(coro, Coroutine) else name_of(coro)
+    if name_of is not None:
+        return name_of(coro)
+    return None if hasattr(coro, "__qualname__") else str(coro)
 
 
 create_task_group.__module__ = "ctxtrace"
