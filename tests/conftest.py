@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import decimal
+import gc
 import json
 import os
 import threading
@@ -29,6 +30,12 @@ _MISSING = object()
 
 _skipped: list[str] = []
 _counts = {"passed": 0, "failed": 0}
+
+
+def pytest_collection_finish() -> None:
+    # What was imported stays, and is much. A test that collects need not go through it again.
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -518,7 +518,9 @@ async def an_async_generator_function(_):
 BAD_HANDLERS = [None, 42, "text", a_generator_function, an_async_generator_function]
 
 
-@pytest.mark.parametrize("bad", BAD_HANDLERS, ids=repr)
+@pytest.mark.parametrize(
+    "bad", BAD_HANDLERS, ids=["None", "int", "str", "generator", "async_generator"]
+)
 async def test_what_cannot_handle_is_refused_before_an_item_is_taken(bad):
     send, receive = carrying()
     with send, receive:

@@ -184,7 +184,7 @@ def test_items_put_while_others_stop_are_handled_by_then_or_by_a_later_serve(mak
 
 @kinds
 def test_a_stop_together_with_one_who_takes_by_get_loses_no_item_and_ends_every_loop(make):
-    for _ in range(150):
+    for _ in range(40):
         q, seen, taken = ctxtrace.ContextQueue(make()), [], []
 
         def produce(q=q):
