@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-
 # With which a queue says, from Python 3.13 on, that it is over.
 if sys.version_info >= (3, 13):
     _OVER: tuple[type[Exception], ...] = (standard.ShutDown,)
@@ -236,24 +235,20 @@ class ContextQueue(Wrapping[_T]):
         return not self._stop.size()
 
     def _take(self, args: Any, kwargs: Any) -> Any:
-        try:
-            thing = self._queue.get(*args, **kwargs)
-            while isinstance(thing, Wake):
-                # It was for another thread, which serves. What is behind it is for this one.
-                woken = thing.stop
-                woken.took()
-                try:
-                    thing = self._queue.get_nowait()
-                    woken.wake()
-                except standard.Empty:
-                    woken.wake()
-                    time.sleep(0)
-                    thing = self._queue.get(*args, **kwargs)
-            self._stop.wake()  # where there was no room for it
-            return thing
-        except BaseException as error:
-            without_our_frames(error)
-            raise
+        thing = self._queue.get(*args, **kwargs)
+        while isinstance(thing, Wake):
+            # It was for another thread, which serves. What is behind it is for this one.
+            woken = thing.stop
+            woken.took()
+            try:
+                thing = self._queue.get_nowait()
+                woken.wake()
+            except standard.Empty:
+                woken.wake()
+                time.sleep(0)
+                thing = self._queue.get(*args, **kwargs)
+        self._stop.wake()  # where there was no room for it
+        return thing
 
     def _take_to_serve(self) -> Any:
         waits = False
