@@ -146,7 +146,7 @@ class Unstarted:
 
     def __del__(self) -> None:
         coroutine = self.coroutine
-        if type(coroutine) is CoroutineType:  # other awaitables do not warn
+        if isinstance(coroutine, CoroutineType):  # other awaitables do not warn
             coroutine.close()
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given, settings, strategies
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,8 +33,17 @@ _skipped: list[str] = []
 _counts = {"passed": 0, "failed": 0}
 
 
+@settings(max_examples=1, database=None)
+@given(strategies.none())
+def _use_hypothesis(_: None) -> None:
+    pass
+
+
 def pytest_collection_finish() -> None:
     # What was imported stays, and is much. A test that collects need not go through it again.
+    # Hypothesis makes a generator of random numbers when first used, and looks whether anything
+    # holds it: what is frozen it would not find.
+    _use_hypothesis()
     gc.collect()
     gc.freeze()
 

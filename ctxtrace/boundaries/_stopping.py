@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
+from queue import Empty
 from typing import TYPE_CHECKING, Any
 
 from ._sent import NOT_SENT, Sent
@@ -19,7 +21,7 @@ class Wake(Sent):
 
     __slots__ = ("stop",)
 
-    def __init__(self, stop: Stop) -> None:
+    def __init__(self, stop: StopByWake) -> None:
         super().__init__(None, NOT_SENT)
         self.stop = stop
 
@@ -45,45 +47,78 @@ class Wake(Sent):
 
 
 class Stop:
-    """Tells the loops to end: once, and for good.
+    """Tells the loops that serve a `queue.Queue` to end: once, and for good.
 
-    A loop at work sees `called`. One that waits in the queue's own ``get`` sees nothing but
-    what comes out of that, so a `Wake` is put in. Whoever takes that passes it on, if there
-    is another one that waits: only while there is, is it in the queue.
+    They wait on the queue's own condition, which `put` notifies, and `call` too.
+    """
+
+    hidden = 0
+    """How many things are in the queue that are no items."""
+
+    def __init__(self, queue: Any) -> None:
+        self.called = False
+        self._queue = queue
+
+    def call(self) -> None:
+        """Tell them."""
+        self.called = True
+        with self._queue.mutex:
+            self._queue.not_empty.notify_all()
+
+    def take(self) -> Any:
+        """Return the next item, for a loop that serves; wait for one until all are to end.
+
+        Raises:
+            queue.Empty: They are to end, and there is none.
+        """
+        queue = self._queue
+        while True:
+            try:
+                return queue.get_nowait()
+            except Empty:
+                if self.called:
+                    raise
+            with queue.not_empty:
+                # As in the queue's own get().
+                over = getattr(queue, "is_shutdown", False)
+                if not (self.called or over or queue._qsize()):
+                    queue.not_empty.wait()
+
+    def wake(self) -> None:
+        """Wake one that waits, if all are to end."""
+
+
+class StopByWake(Stop):
+    """Does so for other queues.
+
+    One that waits in such a queue's ``get`` sees nothing but what comes out of that, so a
+    `Wake` is put in. Whoever takes that, or an item, passes it on if another one waits.
     """
 
     def __init__(self, queue: Any, full: tuple[type[Exception], ...]) -> None:
-        self.called = False
-        self._queue = queue
+        super().__init__(queue)
         self._full = full  # with which a queue says that it takes nothing more
         self._task_done: Callable[[], object] | None = getattr(queue, "task_done", None)
         self._waiting = 0
-        self._in_queue = 0
         # A signal handler may tell them, in the middle of anything here.
         self._lock = threading.RLock()
 
     def call(self) -> None:
-        """Tell them."""
         with self._lock:
             self.called = True
         self.wake()
 
-    def waits(self) -> bool:
-        """Return whether the caller may wait for an item; if so, `waited` is to follow."""
+    def take(self) -> Any:
         with self._lock:
             self._waiting += 1
-            if self.called:
+        try:
+            # One that is counted from here on finds a Wake, if it was not told before.
+            return self._queue.get_nowait() if self.called else self._queue.get()
+        finally:
+            with self._lock:
                 self._waiting -= 1
-                return False
-            return True
-
-    def waited(self) -> None:
-        """Note that the caller no longer waits."""
-        with self._lock:
-            self._waiting -= 1
 
     def wake(self) -> None:
-        """Wake one that waits, if there is one and all are to end."""
         if not self.called:
             return
         with self._lock:
@@ -93,15 +128,12 @@ class Stop:
                 self._queue.put_nowait(Wake(self))
             except self._full:
                 return  # there are items, and whoever takes one comes here again
-            self._in_queue += 1
+            self.hidden += 1
 
     def took(self) -> None:
         """Note that a `Wake` of this one was taken out of the queue."""
         with self._lock:
-            self._in_queue -= 1
+            self.hidden -= 1
         if self._task_done is not None:
-            self._task_done()
-
-    def size(self) -> int:
-        """Return how many items are in the queue."""
-        return max(0, self._queue.qsize() - self._in_queue)
+            with suppress(ValueError):  # who handles items has called it too often
+                self._task_done()

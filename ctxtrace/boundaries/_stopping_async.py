@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import types
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Generator
-
-_T = TypeVar("_T")
+    from collections.abc import Generator
 
 
 class Stopped(asyncio.CancelledError):
@@ -19,8 +17,9 @@ class Stopped(asyncio.CancelledError):
 class Stop:
     """How the loops that serve a queue are told to end: once, and for good."""
 
-    def __init__(self) -> None:
+    def __init__(self, queue: Any) -> None:
         self.called = False
+        self._queue = queue
         self._waiting: set[asyncio.Future[None]] = set()
 
     def call(self) -> None:
@@ -30,8 +29,8 @@ class Stop:
             _wake(future)
 
     @types.coroutine
-    def unless_called(self, awaitable: Awaitable[_T]) -> Generator[Any, Any, _T]:
-        """Await a queue's `get`; where it still waits when all are told to end, take it back.
+    def take(self) -> Generator[Any, Any, Any]:
+        """Await the queue's `get`; where that still waits when all are told to end, take it back.
 
         To cancel the task could not be told from a cancellation by somebody else, before Python
         3.11. So the task waits for a future of ours beside that of the queue.
@@ -39,10 +38,15 @@ class Stop:
         Raises:
             Stopped: They were told, and nothing was taken.
         """
-        steps: Any = awaitable.__await__()
+        got = self._queue.get()
+        steps: Any = got.__await__() if hasattr(got, "__await__") else _await(got).__await__()
+        # A step that finds the queue empty takes no item. One that does not may have taken it,
+        # and what the queue's get awaits after that is to be left in peace.
+        waits = True
         error: BaseException | None = None
         try:
             while True:
+                waits = waits and self._queue.empty()
                 try:
                     if error is None:
                         future = steps.send(None)
@@ -50,15 +54,15 @@ class Stop:
                         future = steps.throw(error)
                         error = None
                 except StopIteration as done:
-                    result: _T = done.value
-                    return result
+                    return done.value
                 try:
-                    if not getattr(future, "_asyncio_future_blocking", False):
-                        yield future  # asyncio.sleep(0)
-                        continue
-                    yield from self._either(future)
-                    if self.called and not future.done():
-                        error = Stopped()
+                    if waits and getattr(future, "_asyncio_future_blocking", False):
+                        yield from self._either(future)
+                        if self.called and not future.done():
+                            error = Stopped()
+                            waits = False  # once, as a cancellation comes once
+                    else:
+                        yield future
                 except BaseException as thrown:  # noqa: BLE001 - forwarded, not swallowed
                     error = thrown
         finally:
@@ -80,6 +84,10 @@ class Stop:
         finally:
             self._waiting.discard(either)
             future.remove_done_callback(wake)
+
+
+async def _await(awaitable: Any) -> Any:
+    return await awaitable
 
 
 def _wake(future: asyncio.Future[None]) -> None:

@@ -74,3 +74,8 @@ def called_as(method: Callable[..., Any]) -> Callable[[_T], _T]:
         return ours
 
     return sign
+
+
+def has_method_of(queue: object, kind: type, name: str) -> bool:
+    """Return whether a queue is of a kind, and has a method of that kind as it is there."""
+    return isinstance(queue, kind) and getattr(type(queue), name) is getattr(kind, name)

@@ -11,7 +11,7 @@ from .._compat import without_our_frames
 from ._sent import AsyncReceiving, forget_sender, item_of, opened, sent
 from ._serving import check_handlers, handle_async, task_done_after
 from ._stopping_async import Stop, Stopped
-from ._wrapping import Wrapping, called_as, check_queue
+from ._wrapping import Wrapping, called_as, check_queue, has_method_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,8 +26,6 @@ if sys.version_info >= (3, 13):
     _OVER: tuple[type[Exception], ...] = (asyncio.QueueShutDown,)
 else:
     _OVER = ()
-# With which asyncio's own say that they have not taken an item.
-_NOT_PUT = (asyncio.CancelledError, asyncio.QueueFull, *_OVER)
 
 
 class AsyncContextQueue(Wrapping[_T]):
@@ -56,7 +54,11 @@ class AsyncContextQueue(Wrapping[_T]):
                 "between threads: use ctxtrace.ContextQueue()."
             )
         super().__init__(queue)
-        self._stop = Stop()
+        # With which it says that it has not taken an item. asyncio's own is not cancelled later.
+        self._not_put: tuple[type[BaseException], ...] = (asyncio.QueueFull, *_OVER)
+        if has_method_of(queue, asyncio.Queue, "put"):
+            self._not_put += (asyncio.CancelledError,)
+        self._stop = Stop(queue)
 
     if TYPE_CHECKING:
 
@@ -81,7 +83,7 @@ class AsyncContextQueue(Wrapping[_T]):
             try:
                 await self._queue.put(thing, *args, **kwargs)
             except BaseException as error:
-                if isinstance(error, _NOT_PUT):
+                if isinstance(error, self._not_put):
                     forget_sender(thing)
                 without_our_frames(error)
                 raise
@@ -101,7 +103,7 @@ class AsyncContextQueue(Wrapping[_T]):
             try:
                 self._queue.put_nowait(thing, *args, **kwargs)
             except BaseException as error:
-                if isinstance(error, _NOT_PUT):
+                if isinstance(error, self._not_put):
                     forget_sender(thing)
                 without_our_frames(error)
                 raise
@@ -188,7 +190,7 @@ class AsyncContextQueue(Wrapping[_T]):
                     if stop.called:
                         thing = self._queue.get_nowait()
                     else:
-                        thing = await stop.unless_called(self._queue.get())
+                        thing = await stop.take()
                 except (asyncio.QueueEmpty, Stopped):
                     # Somebody who waited for room may have been given it.
                     await asyncio.sleep(0)

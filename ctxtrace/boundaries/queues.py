@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from .._compat import without_our_frames
 from ._sent import Receiving, forget_sender, item_of, opened, sent
 from ._serving import check_handlers, handle, task_done_after
-from ._stopping import Stop, Wake
-from ._wrapping import Wrapping, called_as, check_queue
+from ._stopping import Stop, StopByWake, Wake
+from ._wrapping import Wrapping, called_as, check_queue, has_method_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,7 +65,10 @@ class ContextQueue(Wrapping[_T]):
                 "asyncio: use ctxtrace.AsyncContextQueue()."
             )
         super().__init__(queue)
-        self._stop = Stop(queue, (standard.Full, *_OVER))
+        if has_method_of(queue, standard.Queue, "get"):
+            self._stop = Stop(queue)
+        else:
+            self._stop = StopByWake(queue, (standard.Full, *_OVER))
 
     if TYPE_CHECKING:
 
@@ -192,7 +195,7 @@ class ContextQueue(Wrapping[_T]):
         try:
             while True:
                 try:
-                    thing = self._take_to_serve()
+                    thing = stop.take()
                 except standard.Empty:
                     if stop.called and self._queue.empty():
                         return
@@ -202,6 +205,7 @@ class ContextQueue(Wrapping[_T]):
                 if isinstance(thing, Wake):
                     thing.stop.took()
                     thing.stop.wake()
+                    time.sleep(0)  # it may be that of another wrapper's
                     continue
                 try:
                     handle(thing, handler, on_error)
@@ -228,11 +232,11 @@ class ContextQueue(Wrapping[_T]):
 
     def qsize(self) -> int:
         """Return how many items are in the queue, about."""
-        return self._stop.size()
+        return max(0, self._queue.qsize() - self._stop.hidden)
 
     def empty(self) -> bool:
         """Return whether there is no item in the queue, about."""
-        return not self._stop.size()
+        return self._queue.empty() or not self.qsize()
 
     def _take(self, args: Any, kwargs: Any) -> Any:
         thing = self._queue.get(*args, **kwargs)
@@ -249,15 +253,6 @@ class ContextQueue(Wrapping[_T]):
                 thing = self._queue.get(*args, **kwargs)
         self._stop.wake()  # where there was no room for it
         return thing
-
-    def _take_to_serve(self) -> Any:
-        waits = False
-        try:
-            waits = self._stop.waits()
-            return self._queue.get() if waits else self._queue.get_nowait()
-        finally:
-            if waits:
-                self._stop.waited()
 
     if TYPE_CHECKING:
 
