@@ -2,9 +2,10 @@
 
 The cells of the matrix are CPython 3.9 to 3.13 times three sets of dependencies:
 
-* bare: the package alone. It must work with no vendor installed.
-* lowest: the oldest versions that pyproject.toml admits, of direct dependencies.
-* latest: the newest that this Python installs.
+* bare: the package alone, with the oldest versions that pyproject.toml admits of what it needs.
+  It must work with no vendor installed. These are the tests in tests/core.
+* lowest: the oldest versions of vendors, too, and the tests that need them.
+* latest: the newest that this Python installs, and all tests.
 
 What goes after ``--`` goes to pytest: ``nox -s "tests-3.12(latest)" -- -k pool``.
 
@@ -224,14 +225,16 @@ def tests(session: nox.Session, deps: str) -> None:
     """Run the tests in one cell of the matrix."""
     assert isinstance(session.python, str)
     _must_be(session, session.python)
+    name = f"tests-{session.python}({deps})"
     if deps == "bare":
-        _install(session, ".", "--group", "test")
-        where = ["tests/core"]
+        _install(session, ".", "--group", "test", "--resolution", "lowest-direct")
+        _pytest(session, name, "tests/core")
+    elif deps == "lowest":
+        _install(session, ".[all]", "--group", "integration", "--resolution", "lowest-direct")
+        _pytest(session, name, "tests", "--ignore=tests/core")
     else:
-        resolution = "lowest-direct" if deps == "lowest" else "highest"
-        _install(session, ".[all]", "--group", "integration", "--resolution", resolution)
-        where = ["tests"]
-    _pytest(session, f"tests-{session.python}({deps})", *where)
+        _install(session, ".[all]", "--group", "integration", "--resolution", "highest")
+        _pytest(session, name, "tests")
 
 
 @nox.session(python=LANGSMITH_PYTHON)
@@ -305,6 +308,20 @@ def summary(session: nox.Session) -> None:
 
 
 # What takes longer, or a quiet machine: by name only.
+
+
+@nox.session(python=PYTHONS)
+def chance(session: nox.Session) -> None:
+    """Repeat twenty times as often what the tests leave to chance."""
+    _install(session, ".[all]", "--group", "integration")
+    files = sorted(ROOT.glob("tests/*/test_*.py"))
+    session.run(
+        "pytest",
+        "--numprocesses=auto",
+        *(str(file) for file in files if "from chance" in file.read_text()),
+        *session.posargs,
+        env={"CTXTRACE_CHANCE": "20"},
+    )
 
 
 @nox.session(python=NEWEST)

@@ -9,8 +9,9 @@ import anyio
 import anyio.lowlevel
 import trio._core._run
 from backends.support import described
+from chance import examples
 from core.support import Boom
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 import ctxtrace
@@ -124,9 +125,8 @@ def what_happens(program, backend, make, tracer):
     return anyio.run(main, **backend)
 
 
-@settings(
-    max_examples=80,
-    deadline=None,
+@examples(
+    40,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(program=st.lists(groups_of(programs), min_size=1, max_size=2))

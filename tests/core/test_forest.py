@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 import pytest
+from chance import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -205,6 +206,7 @@ def forests(draw: st.DrawFn) -> list[Record]:
     ]
 
 
+@examples(40)
 @given(records=forests(), data=st.data())
 def test_the_order_of_recording_changes_nothing(records: list[Record], data: st.DataObject) -> None:
     shuffled = data.draw(st.permutations(records))
@@ -215,6 +217,7 @@ def test_the_order_of_recording_changes_nothing(records: list[Record], data: st.
     assert found.to_dict() == expected.to_dict()
 
 
+@examples(40)
 @given(records=forests())
 def test_every_run_is_drawn_on_a_line_of_its_own(records: list[Record]) -> None:
     assert len(Forest.from_records(records).draw().splitlines()) == len(records)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from chance import examples
 from core.support import serving, user
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import ctxtrace
 
-examples = settings(deadline=None, max_examples=40)
+few_examples = examples(20)
 
 async_kinds = pytest.mark.parametrize(
     "make", [asyncio.Queue, asyncio.LifoQueue, asyncio.PriorityQueue]
@@ -225,7 +226,7 @@ async def play(script, q, take):
 
 @async_kinds
 @ways
-@examples
+@few_examples
 @given(script=scripts, maxsize=st.integers(0, 3))
 def test_a_random_script_of_puts_takes_and_cancels_ends_as_on_the_bare_queue(
     make, take, script, maxsize
@@ -275,7 +276,7 @@ async def play_served(script, q):
 
 
 @async_kinds
-@examples
+@few_examples
 @given(script=scripts, maxsize=st.integers(0, 3))
 def test_in_a_random_script_of_puts_loops_and_cancels_each_item_is_handled_once(
     make, script, maxsize

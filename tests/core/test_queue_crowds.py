@@ -12,7 +12,7 @@ from core.support import LIMIT, has_parent, serving, user
 import ctxtrace
 
 PRODUCERS = WORKERS = 8
-EACH = 250
+EACH = 125
 
 ITEMS = [(producer, number) for producer in range(PRODUCERS) for number in range(EACH)]
 EXPECTED = [(item, f"{item}", True) for item in ITEMS]

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from chance import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 import ctxtrace
 
-examples = settings(deadline=None, max_examples=30)
+few_examples = examples(12)
 
 
 # Items that say which they are, also among equals: the test looks at `serial`.
@@ -174,7 +175,7 @@ ASYNC_KINDS = [asyncio.Queue, asyncio.LifoQueue, asyncio.PriorityQueue]
 
 @pytest.mark.parametrize("make", KINDS)
 @pytest.mark.parametrize("item", ITEMS)
-@examples
+@few_examples
 @given(script=scripts)
 def test_items_put_bare_and_through_the_wrapper_come_in_the_order_of_the_bare_queue(
     make, item, script
@@ -185,7 +186,7 @@ def test_items_put_bare_and_through_the_wrapper_come_in_the_order_of_the_bare_qu
 
 @pytest.mark.parametrize("make", ASYNC_KINDS)
 @pytest.mark.parametrize("item", ITEMS)
-@examples
+@few_examples
 @given(script=scripts)
 def test_async_items_put_bare_and_through_the_wrapper_come_in_the_order_of_the_bare_queue(
     make, item, script
@@ -198,7 +199,7 @@ def test_async_items_put_bare_and_through_the_wrapper_come_in_the_order_of_the_b
 
 
 @pytest.mark.parametrize("item", HARD_ITEMS)
-@examples
+@few_examples
 @given(script=scripts_through_the_wrapper)
 def test_priority_is_by_the_item_alone_whatever_its_comparison_looks_at(item, script):
     ours, expected = play_both(script, item, queue.PriorityQueue, ctxtrace.ContextQueue)

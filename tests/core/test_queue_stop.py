@@ -9,6 +9,7 @@ import signal
 import threading
 
 import pytest
+from chance import rounds
 from core.support import LIMIT, Boom, caught, serving, user
 
 import ctxtrace
@@ -135,8 +136,8 @@ def test_a_stop_from_inside_a_handler_ends_the_loop_after_what_is_there(make, ti
 @kinds
 @pytest.mark.parametrize("workers", [1, 3])
 def test_a_stop_ends_loops_that_wait(make, workers):
-    # They wait, or are about to: in 300 rounds it is both.
-    for _ in range(300 // workers):
+    # They wait, or are about to: in 120 rounds it is both.
+    for _ in rounds(120 // workers):
         q = ctxtrace.ContextQueue(make())
         with threads(*[lambda q=q: q.serve(print)] * workers, q.stop):
             pass
@@ -145,7 +146,7 @@ def test_a_stop_ends_loops_that_wait(make, workers):
 
 @kinds
 def test_two_stops_at_once_end_loops_that_wait(make):
-    for _ in range(100):
+    for _ in rounds(40):
         q = ctxtrace.ContextQueue(make())
         with threads(*[lambda q=q: q.serve(print)] * 2, q.stop, q.stop):
             pass
@@ -154,7 +155,7 @@ def test_two_stops_at_once_end_loops_that_wait(make):
 
 @kinds
 def test_a_stop_after_the_last_put_loses_no_item_and_ends_every_loop(make):
-    for _ in range(150):
+    for _ in rounds(60):
         q, seen = ctxtrace.ContextQueue(make()), []
 
         def produce(q=q):
@@ -169,7 +170,7 @@ def test_a_stop_after_the_last_put_loses_no_item_and_ends_every_loop(make):
 
 @kinds
 def test_items_put_while_others_stop_are_handled_by_then_or_by_a_later_serve(make):
-    for _ in range(150):
+    for _ in rounds(60):
         q, seen = ctxtrace.ContextQueue(make()), []
 
         def produce(q=q):
@@ -184,7 +185,7 @@ def test_items_put_while_others_stop_are_handled_by_then_or_by_a_later_serve(mak
 
 @kinds
 def test_a_stop_together_with_one_who_takes_by_get_loses_no_item_and_ends_every_loop(make):
-    for _ in range(40):
+    for _ in rounds(30):
         q, seen, taken = ctxtrace.ContextQueue(make()), [], []
 
         def produce(q=q):
@@ -205,7 +206,7 @@ def test_a_stop_together_with_one_who_takes_by_get_loses_no_item_and_ends_every_
 
 @kinds
 def test_one_who_waits_in_get_while_loops_are_stopped_gets_the_next_item(make):
-    for _ in range(100):
+    for _ in rounds(40):
         q, taken = ctxtrace.ContextQueue(make()), []
         stopped = [threading.Event() for _ in range(2)]
 
@@ -254,7 +255,7 @@ def test_a_stop_of_a_full_queue_while_all_workers_are_busy_drains_it(make):
 
 @counting_kinds
 def test_a_stop_of_a_bounded_queue_ends_every_loop_while_another_takes_by_get(make):
-    for _ in range(150):
+    for _ in rounds(60):
         q, seen, taken = ctxtrace.ContextQueue(make(1)), [], []
 
         def put_stop_take(q=q, taken=taken):
@@ -270,7 +271,7 @@ def test_a_stop_of_a_bounded_queue_ends_every_loop_while_another_takes_by_get(ma
 
 @counting_kinds
 def test_join_returns_after_a_stop(make):
-    for _ in range(50):
+    for _ in rounds(30):
         q, seen = ctxtrace.ContextQueue(make()), []
 
         def produce(q=q):
@@ -285,7 +286,7 @@ def test_join_returns_after_a_stop(make):
 
 @kinds
 def test_a_loop_that_is_ended_by_an_error_leaves_the_others_to_stop(make):
-    for _ in range(100):
+    for _ in rounds(40):
         q, seen, errors = ctxtrace.ContextQueue(make()), [], []
 
         def handler(item, seen=seen):
@@ -342,7 +343,7 @@ def test_a_stop_by_a_signal_ends_a_loop_that_waits_at_a_simple_queue():
     def handler(_):
         raise Ending  # the watchdog's item
 
-    for _ in range(20):
+    for _ in rounds(20):
         q = ctxtrace.ContextQueue(queue.SimpleQueue())
         before = signal.signal(signal.SIGUSR1, lambda *_, q=q: q.stop())
         watchdog = threading.Timer(SOON, q.put, (1,))
@@ -608,7 +609,7 @@ if hasattr(queue, "ShutDown"):
     @counting_kinds
     @pytest.mark.parametrize("immediate", [False, True])
     def test_a_stop_with_a_shutdown_ends_threads_that_wait_and_threads_at_work(make, immediate):
-        for _ in range(50):
+        for _ in rounds(30):
             q = ctxtrace.ContextQueue(make())
 
             def stops(q=q, immediate=immediate):

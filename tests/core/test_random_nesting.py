@@ -8,8 +8,9 @@ import contextvars
 from contextvars import ContextVar
 from typing import NamedTuple
 
+from chance import examples
 from core.support import LIMIT
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, example, given
 from hypothesis import strategies as st
 
 import ctxtrace
@@ -246,9 +247,8 @@ def chain(names):
     return Node("run", children)
 
 
-@settings(
-    max_examples=150,
-    deadline=None,
+@examples(
+    60,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(st.builds(Node, st.just("run"), st.lists(nodes(DEPTH), max_size=2).map(tuple)))

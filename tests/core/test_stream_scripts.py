@@ -19,8 +19,9 @@ import warnings
 from contextvars import copy_context
 
 import pytest
+from chance import examples
 from core.support import USER, Boom, WeakTracer, serving, user
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import ctxtrace
@@ -60,7 +61,7 @@ every_decorator = pytest.mark.parametrize(
     "decorate", DECORATORS.values(), ids=[name.replace(" ", "_") for name in DECORATORS]
 )
 # For a test of each kind of body with each decorator, more than a hundred in all.
-examples = settings(deadline=None, max_examples=30)
+few_examples = examples(12)
 both_of_a_stream = pytest.mark.parametrize("stream", [ctxtrace.streaming, ctxtrace.traced_stream])
 
 
@@ -304,7 +305,7 @@ def played_on_the_decorated_one(kind, decorate, script):
 
 @every_decorator
 @every_kind
-@examples
+@few_examples
 @given(script=st.lists(STEPS, max_size=8))
 def test_any_script_gives_on_a_decorated_generator_what_it_gives_on_the_bare_one(
     decorate, kind, script
@@ -316,7 +317,7 @@ def test_any_script_gives_on_a_decorated_generator_what_it_gives_on_the_bare_one
 
 @every_decorator
 @every_kind
-@examples
+@few_examples
 @given(script=st.lists(STEPS, max_size=4))
 def test_a_decorated_generator_that_is_dropped_in_the_middle_does_what_the_bare_one_does(
     decorate, kind, script
@@ -357,7 +358,7 @@ SOME_STEPS = st.lists(STEPS, max_size=3)
 
 @both_of_a_stream
 @every_kind_without_variables
-@examples
+@few_examples
 @given(before=SOME_STEPS, script=st.lists(STEPS, max_size=6))
 def test_any_script_gives_on_a_stream_in_the_middle_what_it_gives_on_the_bare_one(
     stream, kind, before, script
@@ -626,7 +627,7 @@ def async_played_on_the_decorated_one(kind, decorate, script):
 
 @every_decorator
 @every_async_kind
-@examples
+@few_examples
 @given(script=st.lists(ASYNC_STEPS_TO_THEIR_END, max_size=8))
 def test_any_script_gives_on_a_decorated_async_generator_what_it_gives_on_the_bare_one(
     decorate, kind, script
@@ -638,7 +639,7 @@ def test_any_script_gives_on_a_decorated_async_generator_what_it_gives_on_the_ba
 
 @every_decorator
 @every_async_kind
-@examples
+@few_examples
 @given(script=st.lists(ASYNC_STEPS, max_size=5))
 def test_steps_left_in_the_middle_do_on_a_decorated_async_generator_what_they_do_on_the_bare_one(
     decorate, kind, script
@@ -649,7 +650,7 @@ def test_steps_left_in_the_middle_do_on_a_decorated_async_generator_what_they_do
 
 @every_decorator
 @kinds(*map(simple, [async_cleans_up, async_answers_a_close, async_never_yields]))
-@examples
+@few_examples
 @given(script=st.lists(ASYNC_STEPS_AND_CLOSING, max_size=5))
 def test_steps_that_are_closed_do_on_a_decorated_async_generator_what_they_do_on_the_bare_one(
     decorate, kind, script

@@ -7,7 +7,8 @@ import concurrent.futures
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from chance import examples
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from vendors.crossings import LIMIT
 from vendors.tracers import LangSmith, OpenTelemetry, OwnVariable
@@ -185,7 +186,7 @@ def expected(call: Call, name: str) -> Any:
 @pytest.mark.parametrize(
     "tracer", [LangSmith, OpenTelemetry, OwnVariable], ids=lambda kind: kind.__name__
 )
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@examples(40, suppress_health_check=list(HealthCheck))
 @given(root=calls(DEPTH) | chains(), in_a_loop=st.booleans())
 def test_every_child_is_under_its_caller(tracer: Any, root: Call, in_a_loop: bool) -> None:
     used = tracer()
