@@ -2,58 +2,19 @@
 
 from __future__ import annotations
 
-import threading
-from contextlib import suppress
-from queue import Empty
-from typing import TYPE_CHECKING, Any
+import queue as standard
+import sys
+from typing import Any
 
-from ._sent import NOT_SENT, Sent
+from ._wrapping import has_method_of
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-
-class Wake(Sent):
-    """Put into a queue to wake one that waits. It comes last, whatever it is compared with.
-
-    What a queue looks for in an item, it finds: another that comes last.
-    """
-
-    __slots__ = ("stop",)
-
-    def __init__(self, stop: StopByWake) -> None:
-        super().__init__(None, NOT_SENT)
-        self.stop = stop
-
-    def __lt__(self, other: object) -> bool:
-        return False
-
-    # As that of a subclass it is asked before the other side's __lt__.
-    def __gt__(self, other: object) -> bool:
-        return True
-
-    def __eq__(self, other: object) -> bool:
-        return self is other
-
-    __hash__ = object.__hash__
-
-    def __getitem__(self, _: object) -> Wake:
-        return self
-
-    def __getattr__(self, name: str) -> Wake:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return self
+# How long a loop waits, where nothing but an item can wake it, before it looks whether it is to
+# end. In seconds.
+_LOOK_AGAIN = 0.1
 
 
 class Stop:
-    """Tells the loops that serve a `queue.Queue` to end: once, and for good.
-
-    They wait on the queue's own condition, which `put` notifies, and `call` too.
-    """
-
-    hidden = 0
-    """How many things are in the queue that are no items."""
+    """Tells them: once, and for good. Of a queue it needs ``get(timeout=...)`` and ``empty()``."""
 
     def __init__(self, queue: Any) -> None:
         self.called = False
@@ -61,79 +22,49 @@ class Stop:
 
     def call(self) -> None:
         """Tell them."""
+        # Takes no lock: it may interrupt anything, as the handler of a signal.
         self.called = True
-        with self._queue.mutex:
-            self._queue.not_empty.notify_all()
 
     def take(self) -> Any:
-        """Return the next item, for a loop that serves; wait for one until all are to end.
+        """Return the next item; wait for one until all are to end.
 
         Raises:
             queue.Empty: They are to end, and there is none.
         """
+        while not (self.called and self._queue.empty()):
+            try:
+                return self._queue.get(timeout=_LOOK_AGAIN)
+            except standard.Empty:
+                pass
+        raise standard.Empty
+
+
+class StopAtOnce(Stop):
+    """Does so where the queue's ``get`` is that of `queue.Queue`, without looking now and then.
+
+    A loop waits for the queue's own condition, which `call` notifies as `put` does.
+    """
+
+    def call(self) -> None:
+        super().call()
+        with self._queue.mutex:
+            self._queue.not_empty.notify_all()
+
+    def take(self) -> Any:
         queue = self._queue
         while True:
             try:
-                return queue.get_nowait()
-            except Empty:
+                return queue.get(block=False)
+            except standard.Empty:
                 if self.called:
                     raise
             with queue.not_empty:
-                # As in the queue's own get().
-                over = getattr(queue, "is_shutdown", False)
-                if not (self.called or over or queue._qsize()):
+                # What ends the wait in the queue's own get().
+                is_over = sys.version_info >= (3, 13) and queue.is_shutdown
+                if not (self.called or is_over or queue._qsize()):
                     queue.not_empty.wait()
 
-    def wake(self) -> None:
-        """Wake one that waits, if all are to end."""
 
-
-class StopByWake(Stop):
-    """Does so for other queues.
-
-    One that waits in such a queue's ``get`` sees nothing but what comes out of that, so a
-    `Wake` is put in. Whoever takes that, or an item, passes it on if another one waits.
-    """
-
-    def __init__(self, queue: Any, full: tuple[type[Exception], ...]) -> None:
-        super().__init__(queue)
-        self._full = full  # with which a queue says that it takes nothing more
-        self._task_done: Callable[[], object] | None = getattr(queue, "task_done", None)
-        self._waiting = 0
-        # A signal handler may tell them, in the middle of anything here.
-        self._lock = threading.RLock()
-
-    def call(self) -> None:
-        with self._lock:
-            self.called = True
-        self.wake()
-
-    def take(self) -> Any:
-        with self._lock:
-            self._waiting += 1
-        try:
-            # One that is counted from here on finds a Wake, if it was not told before.
-            return self._queue.get_nowait() if self.called else self._queue.get()
-        finally:
-            with self._lock:
-                self._waiting -= 1
-
-    def wake(self) -> None:
-        if not self.called:
-            return
-        with self._lock:
-            if not self._waiting:
-                return
-            try:
-                self._queue.put_nowait(Wake(self))
-            except self._full:
-                return  # there are items, and whoever takes one comes here again
-            self.hidden += 1
-
-    def took(self) -> None:
-        """Note that a `Wake` of this one was taken out of the queue."""
-        with self._lock:
-            self.hidden -= 1
-        if self._task_done is not None:
-            with suppress(ValueError):  # who handles items has called it too often
-                self._task_done()
+def stop_of(queue: Any) -> Stop:
+    """Return what stops the loops that serve this queue."""
+    return (StopAtOnce if has_method_of(queue, standard.Queue, "get") else Stop)(queue)

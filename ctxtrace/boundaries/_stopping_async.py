@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import types
 from typing import TYPE_CHECKING, Any
 
@@ -25,28 +26,28 @@ class Stop:
     def call(self) -> None:
         """Tell them."""
         self.called = True
-        for future in self._waiting:
-            _wake(future)
+        self._look_again()
 
     @types.coroutine
     def take(self) -> Generator[Any, Any, Any]:
-        """Await the queue's `get`; where that still waits when all are told to end, take it back.
+        """Await the queue's `get`; where all are to end and nothing is left, take that back.
 
         To cancel the task could not be told from a cancellation by somebody else, before Python
-        3.11. So the task waits for a future of ours beside that of the queue.
+        3.11. So the task waits for a future of ours beside the one that `get` waits for.
 
         Raises:
-            Stopped: They were told, and nothing was taken.
+            Stopped: They are to end, and nothing was taken.
         """
         got = self._queue.get()
         steps: Any = got.__await__() if hasattr(got, "__await__") else _await(got).__await__()
-        # A step that finds the queue empty takes no item. One that does not may have taken it,
-        # and what the queue's get awaits after that is to be left in peace.
-        waits = True
+        # What `get` awaits after it took the item is left in peace, and so is what it awaits
+        # after it was told, or cancelled: that comes once.
+        to_be_told = True
+        cancellations = _cancellations()
         error: BaseException | None = None
         try:
             while True:
-                waits = waits and self._queue.empty()
+                size = self._queue.qsize()
                 try:
                     if error is None:
                         future = steps.send(None)
@@ -54,23 +55,47 @@ class Stop:
                         future = steps.throw(error)
                         error = None
                 except StopIteration as done:
+                    if self.called:
+                        self._look_again()  # it may have been the last one
                     return done.value
+                to_be_told = to_be_told and self._queue.qsize() >= size
+                waits = getattr(future, "_asyncio_future_blocking", False)
                 try:
-                    if waits and getattr(future, "_asyncio_future_blocking", False):
-                        yield from self._either(future)
-                        if self.called and not future.done():
-                            error = Stopped()
-                            waits = False  # once, as a cancellation comes once
+                    if to_be_told and waits and _cancellations() == cancellations:
+                        error = yield from self._wait(future)
                     else:
                         yield future
                 except BaseException as thrown:  # noqa: BLE001 - forwarded, not swallowed
                     error = thrown
+                if isinstance(error, _LAST):
+                    to_be_told = False
         finally:
             del error  # which has this frame
 
-    def _either(self, future: asyncio.Future[Any]) -> Generator[Any, Any, None]:
-        """Wait until `future` is done, or all are told to end."""
-        future._asyncio_future_blocking = False  # as a task does with what it will wait for
+    def _wait(self, future: asyncio.Future[Any]) -> Generator[Any, Any, BaseException | None]:
+        """Wait for a future, as a task does, unless all are to end and nothing is left.
+
+        Returns:
+            What is to be thrown into the one that awaits it, if not what comes out of it.
+        """
+        future._asyncio_future_blocking = False
+        is_taken_back = False
+        while not future.done():
+            if self.called and not is_taken_back and self._queue.empty():
+                is_taken_back = future.cancel()
+                continue  # unless it is a task, that is all
+            try:
+                yield from self._beside(future)
+            except asyncio.CancelledError as cancelled:
+                # A task that is cancelled does so with what it waits for.
+                if not future.cancel(*cancelled.args) or future.done():
+                    return cancelled
+                future._asyncio_future_blocking = True
+                yield future
+        return Stopped() if is_taken_back and future.cancelled() else None
+
+    def _beside(self, future: asyncio.Future[Any]) -> Generator[Any, Any, None]:
+        """Wait until a future is done, or there is a reason to look again."""
         either = future.get_loop().create_future()
 
         def wake(_: object) -> None:
@@ -79,11 +104,27 @@ class Stop:
         future.add_done_callback(wake)
         self._waiting.add(either)
         try:
-            if not self.called:
-                yield from either
+            yield from either
         finally:
             self._waiting.discard(either)
             future.remove_done_callback(wake)
+
+    def _look_again(self) -> None:
+        for future in self._waiting:
+            _wake(future)
+
+
+# What comes once. From Python 3.11 on a task can take back a cancellation, as asyncio.timeout()
+# does, and `_cancellations` tells; before it nobody can.
+_LAST = Stopped if sys.version_info >= (3, 11) else asyncio.CancelledError
+
+
+def _cancellations() -> int:
+    """Return how many cancellations the current task has to end by, as far as it is known."""
+    if sys.version_info >= (3, 11):
+        task = asyncio.current_task()
+        return 0 if task is None else task.cancelling()
+    return 0
 
 
 async def _await(awaitable: Any) -> Any:

@@ -5,8 +5,13 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from .._compat import without_our_frames
+from ._sent import forget_sender
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from ._sent import Sent
 
 _T = TypeVar("_T")
 
@@ -14,8 +19,10 @@ _T = TypeVar("_T")
 class Wrapping(Generic[_T]):
     """A queue around another, which is asked for whatever this one does not have."""
 
-    def __init__(self, queue: Any) -> None:
+    def __init__(self, queue: Any, refusals: tuple[type[BaseException], ...]) -> None:
         self._queue: Any = queue
+        self._refusals = refusals
+        """With which the queue says that it has not taken an item."""
         self._task_done: Callable[[], None] | None = getattr(queue, "task_done", None)
 
     def __getattr__(self, name: str) -> Any:
@@ -33,6 +40,11 @@ class Wrapping(Generic[_T]):
         # Not that queue's repr, which may show what is in it.
         kind = type(self._queue).__qualname__
         return f"<ctxtrace.{type(self).__name__} of a {kind} at {id(self):#x}>"
+
+    def _was_not_put(self, thing: Sent, error: BaseException) -> None:
+        if isinstance(error, self._refusals):
+            forget_sender(thing)
+        without_our_frames(error)
 
     if TYPE_CHECKING:
 

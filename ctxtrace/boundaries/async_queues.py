@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._compat import without_our_frames
-from ._sent import AsyncReceiving, forget_sender, item_of, opened, sent
+from ._sent import AsyncReceiving, item_of, opened, sent
 from ._serving import check_handlers, handle_async, task_done_after
 from ._stopping_async import Stop, Stopped
 from ._wrapping import Wrapping, called_as, check_queue, has_method_of
@@ -53,11 +53,10 @@ class AsyncContextQueue(Wrapping[_T]):
                 f"AsyncContextQueue() cannot wrap a {type(queue).__qualname__}, which is a queue "
                 "between threads: use ctxtrace.ContextQueue()."
             )
-        super().__init__(queue)
-        # With which it says that it has not taken an item. asyncio's own is not cancelled later.
-        self._not_put: tuple[type[BaseException], ...] = (asyncio.QueueFull, *_OVER)
-        if has_method_of(queue, asyncio.Queue, "put"):
-            self._not_put += (asyncio.CancelledError,)
+        refusals: tuple[type[BaseException], ...] = (asyncio.QueueFull, *_OVER)
+        if has_method_of(queue, asyncio.Queue, "put"):  # which awaits nothing after it took one
+            refusals += (asyncio.CancelledError,)
+        super().__init__(queue, refusals)
         self._stop = Stop(queue)
 
     if TYPE_CHECKING:
@@ -83,9 +82,7 @@ class AsyncContextQueue(Wrapping[_T]):
             try:
                 await self._queue.put(thing, *args, **kwargs)
             except BaseException as error:
-                if isinstance(error, self._not_put):
-                    forget_sender(thing)
-                without_our_frames(error)
+                self._was_not_put(thing, error)
                 raise
 
         @called_as(asyncio.Queue.put_nowait)
@@ -103,9 +100,7 @@ class AsyncContextQueue(Wrapping[_T]):
             try:
                 self._queue.put_nowait(thing, *args, **kwargs)
             except BaseException as error:
-                if isinstance(error, self._not_put):
-                    forget_sender(thing)
-                without_our_frames(error)
+                self._was_not_put(thing, error)
                 raise
 
         @called_as(asyncio.Queue.get)
@@ -187,14 +182,11 @@ class AsyncContextQueue(Wrapping[_T]):
         try:
             while True:
                 try:
-                    if stop.called:
-                        thing = self._queue.get_nowait()
-                    else:
-                        thing = await stop.take()
-                except (asyncio.QueueEmpty, Stopped):
+                    thing = await stop.take()
+                except Stopped:
                     # Somebody who waited for room may have been given it.
                     await asyncio.sleep(0)
-                    if stop.called and self._queue.empty():
+                    if self._queue.empty():
                         return
                     continue
                 except _OVER:

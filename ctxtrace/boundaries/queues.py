@@ -5,14 +5,13 @@ from __future__ import annotations
 import inspect
 import queue as standard
 import sys
-import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._compat import without_our_frames
-from ._sent import Receiving, forget_sender, item_of, opened, sent
+from ._sent import Receiving, item_of, opened, sent
 from ._serving import check_handlers, handle, task_done_after
-from ._stopping import Stop, StopByWake, Wake
-from ._wrapping import Wrapping, called_as, check_queue, has_method_of
+from ._stopping import stop_of
+from ._wrapping import Wrapping, called_as, check_queue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,11 +63,8 @@ class ContextQueue(Wrapping[_T]):
                 f"ContextQueue() cannot wrap a {type(queue).__qualname__}, which is a queue for "
                 "asyncio: use ctxtrace.AsyncContextQueue()."
             )
-        super().__init__(queue)
-        if has_method_of(queue, standard.Queue, "get"):
-            self._stop = Stop(queue)
-        else:
-            self._stop = StopByWake(queue, (standard.Full, *_OVER))
+        super().__init__(queue, refusals=(standard.Full, *_OVER))
+        self._stop = stop_of(queue)
 
     if TYPE_CHECKING:
 
@@ -94,9 +90,7 @@ class ContextQueue(Wrapping[_T]):
             try:
                 self._queue.put(thing, *args, **kwargs)
             except BaseException as error:
-                if isinstance(error, (standard.Full, *_OVER)):
-                    forget_sender(thing)
-                without_our_frames(error)
+                self._was_not_put(thing, error)
                 raise
 
         @called_as(standard.Queue.get)
@@ -114,15 +108,33 @@ class ContextQueue(Wrapping[_T]):
                 queue.Empty: There was none.
                 queue.ShutDown: The queue was shut down (Python 3.13).
             """
-            return item_of(self._take(args, kwargs))
+            return item_of(self._queue.get(*args, **kwargs))
 
     def put_nowait(self, item: _T) -> None:
-        """Do the same as ``put(item, block=False)``."""
-        self.put(item, block=False)
+        """Put an item, as `put` does, if there is room.
+
+        Args:
+            item: The item.
+
+        Raises:
+            queue.Full: There is none.
+            queue.ShutDown: As for `put`.
+        """
+        thing = sent(item)
+        try:
+            self._queue.put_nowait(thing)
+        except BaseException as error:
+            self._was_not_put(thing, error)
+            raise
 
     def get_nowait(self) -> _T:
-        """Do the same as ``get(block=False)``."""
-        return self.get(block=False)
+        """Take an item, as `get` does, if there is one.
+
+        Raises:
+            queue.Empty: There is none.
+            queue.ShutDown: As for `get`.
+        """
+        return item_of(self._queue.get_nowait())
 
     def get_with_context(
         self, block: bool = True, timeout: float | None = None
@@ -143,7 +155,7 @@ class ContextQueue(Wrapping[_T]):
             queue.Empty: As for `get`.
             queue.ShutDown: As for `get`.
         """
-        return opened(self._take((block, timeout), {}))
+        return opened(self._queue.get(block, timeout))
 
     def receive(
         self, block: bool = True, timeout: float | None = None
@@ -196,17 +208,8 @@ class ContextQueue(Wrapping[_T]):
             while True:
                 try:
                     thing = stop.take()
-                except standard.Empty:
-                    if stop.called and self._queue.empty():
-                        return
-                    continue  # also where the queue's get() has a timeout of its own
-                except _OVER:
+                except (standard.Empty, *_OVER):
                     return
-                if isinstance(thing, Wake):
-                    thing.stop.took()
-                    thing.stop.wake()
-                    time.sleep(0)  # it may be that of another wrapper's
-                    continue
                 try:
                     handle(thing, handler, on_error)
                 finally:
@@ -215,8 +218,6 @@ class ContextQueue(Wrapping[_T]):
         except BaseException as error:
             without_our_frames(error)
             raise
-        finally:
-            stop.wake()
 
     def stop(self) -> None:
         """End every `serve` of this object, once what is in the queue is handled.
@@ -225,34 +226,13 @@ class ContextQueue(Wrapping[_T]):
         can still be put, and taken by other means; a `put` that waits for room is not waited
         for. Does not wait for the loops to end.
 
-        From a signal handler call it only around a `queue.SimpleQueue`: the locks of the
-        others may be held by the very code that the signal interrupted.
+        Loops that wait are woken at once where the queue's ``get`` is that of `queue.Queue`.
+        Around others, a `queue.SimpleQueue` among them, each looks every tenth of a second
+        whether it is to end; that also makes this method safe to call from a signal handler.
+        Around the former it is not: the queue's lock may be held by the very code that the
+        signal interrupted.
         """
         self._stop.call()
-
-    def qsize(self) -> int:
-        """Return how many items are in the queue, about."""
-        return max(0, self._queue.qsize() - self._stop.hidden)
-
-    def empty(self) -> bool:
-        """Return whether there is no item in the queue, about."""
-        return self._queue.empty() or not self.qsize()
-
-    def _take(self, args: Any, kwargs: Any) -> Any:
-        thing = self._queue.get(*args, **kwargs)
-        while isinstance(thing, Wake):
-            # It was for another thread, which serves. What is behind it is for this one.
-            woken = thing.stop
-            woken.took()
-            try:
-                thing = self._queue.get_nowait()
-                woken.wake()
-            except standard.Empty:
-                woken.wake()
-                time.sleep(0)
-                thing = self._queue.get(*args, **kwargs)
-        self._stop.wake()  # where there was no room for it
-        return thing
 
     if TYPE_CHECKING:
 

@@ -7,6 +7,7 @@ import collections
 import contextlib
 import heapq
 import queue
+import sys
 import threading
 import types
 
@@ -35,6 +36,28 @@ class Alone:
         self._inner = queue.SimpleQueue()
         for name in ("put", "get", "put_nowait", "get_nowait", "empty", "qsize"):
             setattr(self, name, getattr(self._inner, name))
+
+
+class Pairs(OwnGet):
+    """Looks into its items as they are put, and refuses whatever is no pair."""
+
+    def _put(self, item):
+        _, _ = item
+        super()._put(item)
+
+
+class SaysItIsShutDown(queue.Queue):
+    """Has a name of Python 3.13's for something of its own, where that is free."""
+
+    is_shutdown = sys.version_info < (3, 13)
+
+
+class NoneForEmpty(queue.Queue):
+    def get_nowait(self):
+        try:
+            return super().get_nowait()
+        except queue.Empty:
+            return None
 
 
 class HighestFirst(queue.Queue):
@@ -167,7 +190,107 @@ def test_a_queue_that_reads_a_key_from_its_items_finds_it_and_can_be_stopped():
     assert seen == [(3, "3"), (2, "2"), (1, "1")]
 
 
+def test_a_queue_that_refuses_all_but_its_own_kind_of_item_can_be_stopped():
+    q, seen = ctxtrace.ContextQueue(Pairs()), []
+    with threads(*[lambda: q.serve(lambda item: seen.append((item, user())))] * 2):
+        with serving("ada"):
+            q.put((1, 2))
+        q.stop()
+    assert seen == [((1, 2), "ada")]
+
+
+@pytest.mark.parametrize("make", [NoneForEmpty, SaysItIsShutDown])
+def test_a_loop_waits_for_what_the_queues_get_waits_for_and_nothing_else(make):
+    waits = threading.Event()
+
+    class Watched(threading.Condition):
+        def wait(self, timeout=None):
+            waits.set()
+            return super().wait(timeout)
+
+    inner, seen = make(), []
+    inner.not_empty = Watched(inner.mutex)
+    q = ctxtrace.ContextQueue(inner)
+    with threads(lambda: q.serve(seen.append)):
+        is_waiting = waits.wait(LIMIT)
+        q.put(1)
+        q.stop()
+    assert (seen, is_waiting) == ([1], True)
+
+
 # asyncio
+
+
+class AwaitsBeforeTaking(asyncio.Queue):
+    """As one that limits a rate does."""
+
+    async def get(self):
+        await asyncio.sleep(0)
+        return await super().get()
+
+
+class WithTimeouts(asyncio.Queue):
+    """Wakes now and then; before Python 3.12 each wait is a task."""
+
+    timeouts = 0
+
+    async def get(self):
+        while True:
+            try:
+                return await asyncio.wait_for(super().get(), 0.001)
+            except asyncio.TimeoutError:
+                self.timeouts += 1
+
+
+class TakesInATask(asyncio.Queue):
+    async def get(self):
+        return await asyncio.ensure_future(super().get())
+
+
+class Opens(asyncio.Queue):
+    """Keeps pairs, of which its get gives the second, and its get_nowait both."""
+
+    async def put(self, item):
+        await super().put((0, item))
+
+    async def get(self):
+        return (await super().get())[1]
+
+
+class GivesFutures:
+    """Its get is no coroutine: it returns a future, that is set by whoever puts."""
+
+    def __init__(self):
+        self.items = collections.deque()
+        self.getters = collections.deque()
+
+    async def put(self, item):
+        self.put_nowait(item)
+
+    def put_nowait(self, item):
+        while self.getters:
+            getter = self.getters.popleft()
+            if not getter.done():
+                getter.set_result(item)
+                return
+        self.items.append(item)
+
+    def get(self):
+        future = asyncio.get_running_loop().create_future()
+        if self.items:
+            future.set_result(self.items.popleft())
+        else:
+            self.getters.append(future)
+        return future
+
+    def get_nowait(self):
+        return self.items.popleft()  # an error of its own where there is none
+
+    def empty(self):
+        return not self.items
+
+    def qsize(self):
+        return len(self.items)
 
 
 class AwaitsAfterTaking(asyncio.Queue):
@@ -230,7 +353,21 @@ async def settled():
         await asyncio.sleep(0)
 
 
-@pytest.mark.parametrize("make", [FromGenerators, Conditioned])
+own_async_kinds = pytest.mark.parametrize(
+    "make",
+    [
+        AwaitsBeforeTaking,
+        WithTimeouts,
+        TakesInATask,
+        Opens,
+        GivesFutures,
+        FromGenerators,
+        Conditioned,
+    ],
+)
+
+
+@own_async_kinds
 async def test_control_a_task_at_the_bare_async_queue_does_not_see_the_senders_variable(make):
     q = make()
 
@@ -244,20 +381,110 @@ async def test_control_a_task_at_the_bare_async_queue_does_not_see_the_senders_v
     assert await task == (1, "nobody")
 
 
-@pytest.mark.parametrize("make", [FromGenerators, Conditioned])
-async def test_an_async_queue_of_ones_own_carries_and_is_stopped(make):
+@own_async_kinds
+@pytest.mark.parametrize("stop", ["before", "after"])
+async def test_an_async_queue_of_ones_own_carries_and_is_stopped(make, stop):
     q, seen = ctxtrace.AsyncContextQueue(make()), []
     tasks = [
         asyncio.ensure_future(q.serve(lambda item: seen.append((item, user())))) for _ in range(3)
     ]
-    await settled()
+    if stop == "after":
+        await settled()
     for number in range(10):
         with serving(str(number)):
             await q.put(number)
+    if stop == "after":
+        await settled()
     q.stop()
     await asyncio.gather(*tasks)
     assert sorted(seen) == [(number, str(number)) for number in range(10)]
     assert q.empty()
+
+
+async def cancelled(q):
+    task = asyncio.ensure_future(q.get())
+    await settled()
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def cancelled_while_it_serves(q):
+    task = asyncio.ensure_future(ctxtrace.AsyncContextQueue(q).serve(print))
+    await settled()
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+
+
+async def stopped(q):
+    wrapper = ctxtrace.AsyncContextQueue(q)
+    task = asyncio.ensure_future(wrapper.serve(print))
+    await settled()
+    wrapper.stop()
+    await task
+
+
+async def stopped_and_cancelled(q):
+    wrapper = ctxtrace.AsyncContextQueue(q)
+    task = asyncio.ensure_future(wrapper.serve(print))
+    await settled()
+    wrapper.stop()
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+
+
+async def cancelled_and_stopped(q):
+    wrapper = ctxtrace.AsyncContextQueue(q)
+    task = asyncio.ensure_future(wrapper.serve(print))
+    await settled()
+    task.cancel()
+    await asyncio.sleep(0)
+    wrapper.stop()
+    await asyncio.wait([task])
+    assert task.cancelled()
+
+
+ends = pytest.mark.parametrize(
+    "end",
+    [
+        cancelled,
+        cancelled_while_it_serves,
+        stopped,
+        stopped_and_cancelled,
+        cancelled_and_stopped,
+    ],
+)
+
+
+@own_async_kinds
+@ends
+async def test_a_loop_that_ends_leaves_nobody_behind_who_takes_the_next_item(make, end):
+    q = make()
+    await end(q)
+    await q.put(1)
+    await settled()
+    assert (q.qsize(), await asyncio.wait_for(q.get(), LIMIT)) == (1, 1)
+
+
+async def test_a_loop_is_stopped_whose_queue_gave_up_waiting_before_and_began_anew():
+    inner = WithTimeouts()
+    q = ctxtrace.AsyncContextQueue(inner)
+    task = asyncio.ensure_future(q.serve(print))
+    while inner.timeouts < 2:
+        await asyncio.sleep(0)
+    q.stop()
+    await asyncio.wait_for(task, LIMIT)
+
+
+async def test_a_loop_that_lost_the_last_item_to_another_is_stopped():
+    q, seen = ctxtrace.AsyncContextQueue(AwaitsBeforeTaking()), []
+    q.put_nowait(1)
+    tasks = [asyncio.ensure_future(q.serve(seen.append)) for _ in range(2)]
+    await settled()
+    q.stop()
+    await asyncio.wait_for(asyncio.gather(*tasks), LIMIT)
+    assert seen == [1]
 
 
 async def test_a_stop_under_the_lock_that_the_queue_waits_for_ends_the_loops():

@@ -731,17 +731,32 @@ def test_it_is_called_as_the_queue_is(make, name):
     ]
 
 
-def test_put_nowait_and_get_nowait_go_through_an_overridden_put_and_get_as_in_the_queue():
-    class Mine(ctxtrace.ContextQueue):
-        def put(self, item, *args, **kwargs):
-            super().put(item + 1, *args, **kwargs)
+def test_each_method_is_the_queues_of_the_same_name():
+    called = []
+
+    class Noting(queue.Queue):
+        def put(self, *args, **kwargs):
+            called.append("put")
+            super().put(*args, **kwargs)
+
+        def put_nowait(self, item):
+            called.append("put_nowait")
+            super().put(item, block=False)
 
         def get(self, *args, **kwargs):
-            return -super().get(*args, **kwargs)
+            called.append("get")
+            return super().get(*args, **kwargs)
 
-    q = Mine(queue.Queue())
+        def get_nowait(self):
+            called.append("get_nowait")
+            return super().get(block=False)
+
+    q = ctxtrace.ContextQueue(Noting())
     q.put_nowait(1)
-    assert q.get_nowait() == -2
+    q.get_nowait()
+    q.put(1)
+    q.get()
+    assert called == ["put_nowait", "get_nowait", "put", "get"]
 
 
 def test_an_attribute_that_is_set_is_the_queues():
