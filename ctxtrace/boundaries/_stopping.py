@@ -10,7 +10,7 @@ from ._wrapping import has_method_of
 
 # How long a loop waits, where nothing but an item can wake it, before it looks whether it is to
 # end. In seconds.
-_LOOK_AGAIN = 0.1
+LOOK_AGAIN = 0.1
 
 
 class Stop:
@@ -33,7 +33,7 @@ class Stop:
         """
         while not (self.called and self._queue.empty()):
             try:
-                return self._queue.get(timeout=_LOOK_AGAIN)
+                return self._queue.get(timeout=LOOK_AGAIN)
             except standard.Empty:
                 pass
         raise standard.Empty

@@ -7,6 +7,8 @@ import sys
 import types
 from typing import TYPE_CHECKING, Any
 
+from ._stopping import LOOK_AGAIN
+
 if TYPE_CHECKING:
     from collections.abc import Generator
 
@@ -26,11 +28,12 @@ class Stop:
     def call(self) -> None:
         """Tell them."""
         self.called = True
-        self._look_again()
+        for future in self._waiting:
+            _wake(future)
 
     @types.coroutine
     def take(self) -> Generator[Any, Any, Any]:
-        """Await the queue's `get`; where all are to end and nothing is left, take that back.
+        """Await the queue's `get`; where it still waits when all are to end, take it back.
 
         To cancel the task could not be told from a cancellation by somebody else, before Python
         3.11. So the task waits for a future of ours beside the one that `get` waits for.
@@ -44,6 +47,9 @@ class Stop:
         # after it was told, or cancelled: that comes once.
         to_be_told = True
         cancellations = _cancellations()
+        # One that begins when all are to end takes what is there in its own time; whether another
+        # took it, nothing says, so it looks. One that waited before is told whatever is there.
+        waits_until_empty = self.called
         error: BaseException | None = None
         try:
             while True:
@@ -55,14 +61,12 @@ class Stop:
                         future = steps.throw(error)
                         error = None
                 except StopIteration as done:
-                    if self.called:
-                        self._look_again()  # it may have been the last one
                     return done.value
                 to_be_told = to_be_told and self._queue.qsize() >= size
                 waits = getattr(future, "_asyncio_future_blocking", False)
                 try:
                     if to_be_told and waits and _cancellations() == cancellations:
-                        error = yield from self._wait(future)
+                        error = yield from self._wait(future, waits_until_empty)
                     else:
                         yield future
                 except BaseException as thrown:  # noqa: BLE001 - forwarded, not swallowed
@@ -72,8 +76,10 @@ class Stop:
         finally:
             del error  # which has this frame
 
-    def _wait(self, future: asyncio.Future[Any]) -> Generator[Any, Any, BaseException | None]:
-        """Wait for a future, as a task does, unless all are to end and nothing is left.
+    def _wait(
+        self, future: asyncio.Future[Any], until_empty: bool
+    ) -> Generator[Any, Any, BaseException | None]:
+        """Wait for a future, as a task does, until all are to end.
 
         Returns:
             What is to be thrown into the one that awaits it, if not what comes out of it.
@@ -81,11 +87,12 @@ class Stop:
         future._asyncio_future_blocking = False
         is_taken_back = False
         while not future.done():
-            if self.called and not is_taken_back and self._queue.empty():
+            is_over = self.called and (not until_empty or self._queue.empty())
+            if is_over and not is_taken_back:
                 is_taken_back = future.cancel()
                 continue  # unless it is a task, that is all
             try:
-                yield from self._beside(future)
+                yield from self._beside(future, LOOK_AGAIN if until_empty else None)
             except asyncio.CancelledError as cancelled:
                 # A task that is cancelled does so with what it waits for.
                 if not future.cancel(*cancelled.args) or future.done():
@@ -94,24 +101,26 @@ class Stop:
                 yield future
         return Stopped() if is_taken_back and future.cancelled() else None
 
-    def _beside(self, future: asyncio.Future[Any]) -> Generator[Any, Any, None]:
-        """Wait until a future is done, or there is a reason to look again."""
-        either = future.get_loop().create_future()
+    def _beside(
+        self, future: asyncio.Future[Any], timeout: float | None
+    ) -> Generator[Any, Any, None]:
+        """Wait until a future is done, or all are told, or for that many seconds."""
+        loop = future.get_loop()
+        either = loop.create_future()
 
         def wake(_: object) -> None:
             _wake(either)
 
         future.add_done_callback(wake)
         self._waiting.add(either)
+        timer = None if timeout is None else loop.call_later(timeout, wake, None)
         try:
             yield from either
         finally:
             self._waiting.discard(either)
             future.remove_done_callback(wake)
-
-    def _look_again(self) -> None:
-        for future in self._waiting:
-            _wake(future)
+            if timer is not None:
+                timer.cancel()
 
 
 # What comes once. From Python 3.11 on a task can take back a cancellation, as asyncio.timeout()

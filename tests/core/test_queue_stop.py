@@ -501,6 +501,20 @@ async def test_a_stop_ends_tasks_beside_others_that_wait_in_get(make, getters, f
     assert sorted(await asyncio.gather(*getting)) == list(range(getters))
 
 
+@async_kinds
+@pytest.mark.parametrize("order", ["put, stop", "stop, put"])
+async def test_a_stop_ends_a_task_while_another_is_woken_for_the_item_that_is_there(make, order):
+    q = ctxtrace.AsyncContextQueue(make())
+    getting, serving_task = await started(q.get(), q.serve(print))
+    for step in order.split(", "):
+        if step == "stop":
+            q.stop()
+        else:
+            q.put_nowait(1)
+    assert await ended(serving_task)
+    assert await getting == 1
+
+
 async def test_a_queue_wrapped_twice_stops_the_tasks_of_the_one_that_was_stopped():
     inner = asyncio.Queue()
     first, second = ctxtrace.AsyncContextQueue(inner), ctxtrace.AsyncContextQueue(inner)
