@@ -25,8 +25,9 @@ os.environ["LANGSMITH_TRACING"] = "true"  # remembered from its first look on
 
 import anyio
 from _paired import ROUNDS, compare, interleaved
+from _silent import CLIENT
 from anyio.lowlevel import checkpoint
-from langsmith import Client, trace
+from langsmith import trace
 from langsmith.run_helpers import get_current_run_tree
 
 import ctxtrace
@@ -43,24 +44,6 @@ MAKES: dict[str, Callable[[], Any]] = {
     OURS: ctxtrace.create_task_group,
     THEIRS: anyio.create_task_group,
 }
-
-
-class Silent(Client):
-    """Drops every run at once."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            api_url="http://localhost", api_key="none", auto_batch_tracing=False, info={}
-        )
-
-    def create_run(self, *_: Any, **__: Any) -> None:
-        pass
-
-    def update_run(self, *_: Any, **__: Any) -> None:
-        pass
-
-
-CLIENT = Silent()
 
 
 async def nothing() -> None:

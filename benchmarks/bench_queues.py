@@ -32,7 +32,8 @@ os.environ["LANGSMITH_TRACING"] = "true"  # remembered from its first look on
 
 import anyio
 from _paired import ROUNDS, compare, interleaved
-from langsmith import Client, trace
+from _silent import CLIENT
+from langsmith import trace
 from langsmith.run_helpers import get_current_run_tree
 
 import ctxtrace
@@ -44,24 +45,6 @@ ITEMS = 2_000
 VARIABLES: list[ContextVar[str]] = [ContextVar(f"variable {number}") for number in range(100)]
 
 BARE, GET, RECEIVE, SERVE = "bare", "put and get", "put and receive", "put and serve"
-
-
-class Silent(Client):
-    """Drops every run at once."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            api_url="http://localhost", api_key="none", auto_batch_tracing=False, info={}
-        )
-
-    def create_run(self, *_: Any, **__: Any) -> None:
-        pass
-
-    def update_run(self, *_: Any, **__: Any) -> None:
-        pass
-
-
-CLIENT = Silent()
 
 
 def nothing(item: int) -> None:

@@ -28,7 +28,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from _paired import ROUNDS, Ratio, compare, interleaved
-from langsmith import Client, traceable, tracing_context
+from _silent import CLIENT
+from langsmith import traceable, tracing_context
 
 import ctxtrace
 
@@ -47,25 +48,6 @@ ASYNC_TARGET = 4.0 if sys.version_info >= (3, 11) else 6.5
 SYNC_TARGET = 2.5
 # At least so many times below @traceable, on async streams.
 BELOW_LANGSMITH = 9.0
-
-
-class Silent(Client):
-    """Drops every run at once."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            api_url="http://localhost", api_key="none", auto_batch_tracing=False, info={}
-        )
-        self.posted = 0
-
-    def create_run(self, *_: Any, **__: Any) -> None:
-        self.posted += 1
-
-    def update_run(self, *_: Any, **__: Any) -> None:
-        pass
-
-
-CLIENT = Silent()
 
 
 def numbers(count: int) -> Iterator[int]:
