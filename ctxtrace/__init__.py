@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from .boundaries.tasks import TaskGroup, create_task, gather, run_in_executor, to_thread
     from .boundaries.threads import Thread, Timer
     from .carriers import Carrier, register_carrier
+    from .patches import Installation, install, uninstall
 
 __all__ = [
     "AsyncContextQueue",
     "Carrier",
     "ContextQueue",
+    "Installation",
     "Snapshot",
     "TaskGroup",
     "Thread",
@@ -36,11 +38,13 @@ __all__ = [
     "create_task_group",
     "detached",
     "gather",
+    "install",
     "register_carrier",
     "run_in_executor",
     "streaming",
     "to_thread",
     "traced_stream",
+    "uninstall",
     "wrap",
     "wrap_executor",
 ]
@@ -49,6 +53,7 @@ _HOMES = {
     "AsyncContextQueue": "boundaries.async_queues",
     "Carrier": "carriers",
     "ContextQueue": "boundaries.queues",
+    "Installation": "patches",
     "Snapshot": "_snapshot",
     "TaskGroup": "boundaries.tasks",
     "Thread": "boundaries.threads",
@@ -60,11 +65,13 @@ _HOMES = {
     "create_task_group": "boundaries.groups",
     "detached": "_snapshot",
     "gather": "boundaries.tasks",
+    "install": "patches",
     "register_carrier": "carriers",
     "run_in_executor": "boundaries.tasks",
     "streaming": "boundaries.streams",
     "to_thread": "boundaries.tasks",
     "traced_stream": "boundaries.streams",
+    "uninstall": "patches",
     "wrap": "_snapshot",
     "wrap_executor": "boundaries.executors",
 }

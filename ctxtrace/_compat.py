@@ -8,6 +8,9 @@ from typing import Any
 TASKS_TAKE_CONTEXT = sys.version_info >= (3, 11)
 """Whether asyncio's own create_task() knows ``context=``. Goes with Python 3.10."""
 
+THREADS_TAKE_CONTEXT = sys.version_info >= (3, 14)
+"""Whether a `threading.Thread` may have been given ``context=``, and has it as ``_context``."""
+
 CLOSING_A_STEP_CLOSES = sys.version_info >= (3, 13)
 """Whether to close a step of an async generator, begun and not ended, closes the generator.
 
@@ -71,3 +74,31 @@ else:
         frame = generator.gi_frame if hasattr(generator, "gi_frame") else generator.ag_frame
         running = generator.gi_running if hasattr(generator, "gi_frame") else generator.ag_running
         return frame is not None and frame.f_lasti >= 0 and not running
+
+
+if sys.version_info >= (3, 10):
+
+    def is_standard_library(module: str) -> bool:
+        """Whether a module, by its full name, is part of Python."""
+        return module.partition(".")[0] in sys.stdlib_module_names
+
+else:
+
+    def is_standard_library(module: str) -> bool:
+        """Whether a module, by its full name, is part of Python. Goes with Python 3.9."""
+        top = module.partition(".")[0]
+        if top not in _standard:
+            _standard[top] = _is_in_the_standard_library(sys.modules.get(top))
+        return _standard[top]
+
+    _standard: dict[str, bool] = {}
+
+    def _is_in_the_standard_library(module: Any) -> bool:
+        from sysconfig import get_path
+
+        # What is compiled or frozen into the interpreter has no file.
+        file = getattr(module, "__file__", None)
+        if file is None:
+            return module is not None and module.__name__ in sys.builtin_module_names
+        installed = (get_path("purelib"), get_path("platlib"))
+        return file.startswith(get_path("stdlib")) and not file.startswith(installed)

@@ -69,13 +69,17 @@ class Overlay:
 
 def values_of(context: Context) -> dict[ContextVar[Any], Any]:
     """Return the variables of a context, and the carriers' other ones as empty."""
-    values = dict(context.items())
+    return {**traces_of(context), **dict(context.items())}
+
+
+def traces_of(context: Context) -> dict[ContextVar[Any], Any]:
+    """Return the carriers' variables alone, as they are in a context or as empty."""
+    values: dict[ContextVar[Any], Any] = {}
     for carrier in active():
         for variable in variables_of(carrier):
-            if variable not in values:
-                empty = _default(variable)
-                if empty is not _MISSING:
-                    values[variable] = empty
+            value = context[variable] if variable in context else _default(variable)
+            if value is not _MISSING:
+                values[variable] = value
     return values
 
 

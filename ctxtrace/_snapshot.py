@@ -18,20 +18,19 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from functools import partial
-from types import FunctionType, MethodType
+from types import BuiltinMethodType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._compat import without_our_frames
 from ._drive import drive_awaitable, drive_coroutine, drive_generator, driver_of
-from ._overlay import Overlay, values_of, values_without_runs
+from ._overlay import Overlay, traces_of, values_of, values_without_runs
 from .carriers import take_pins
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
     from contextlib import AbstractContextManager
-    from contextvars import Context
 
     from typing_extensions import Never, ParamSpec
 
@@ -83,6 +82,77 @@ def _crossing(context: Context, pins: object, function: Callable[..., _T]) -> Ca
 def release(crossing: Callable[..., Any]) -> None:
     """Let go of the pins of a crossing that will not be called."""
     vars(crossing).pop("pins", None)
+
+
+# What install() has third-party code do in place of cross(). It is given whatever that code
+# hands on, and some of it brings its context along: what asyncio.to_thread() and LangSmith's and
+# LangChain's executors submit. That is not carried twice, and lacks only the pin.
+
+
+def carry_once(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Do what `cross` does, if the function does not bring a context along itself."""
+    return cross(function) if _context_of(function) is None else _with_pins(function)
+
+
+def carry_each(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Capture the current context for any number of calls of `function`, in other threads."""
+    if _context_of(function) is not None:
+        return _with_pins(function)
+    return partial(_cross_each, capture(), function)
+
+
+def carry_traces(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Capture the carriers' variables alone, for calls of `function` in other threads.
+
+    They are set around each call, in the context that the thread has. Everything else in it
+    stays as it is, from one call to the next.
+    """
+    if _context_of(function) is not None:
+        return _with_pins(function)
+    crossing: _Pinned[Any] = _Pinned(_call_traced, traces_of(copy_context()), function)
+    crossing.pins = take_pins()
+    return crossing
+
+
+def _context_of(function: Any) -> Context | None:
+    while isinstance(function, partial):
+        function = function.func
+    if type(function) is BuiltinMethodType and type(function.__self__) is Context:
+        return function.__self__
+    return None
+
+
+def _with_pins(function: Any) -> Any:
+    if type(function) is _Pinned:
+        return function
+    context = _context_of(function)
+    pins = None if context is None else context.copy().run(take_pins)
+    if pins is None:
+        return function
+    crossing: _Pinned[Any] = _Pinned(function)
+    crossing.pins = pins
+    return crossing
+
+
+def _cross_each(snapshot: Snapshot, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    try:
+        return settle(snapshot._context.copy(), here=False).run(function, *args, **kwargs)
+    except BaseException as error:
+        without_our_frames(error)
+        raise
+    finally:
+        del snapshot, function, args, kwargs  # a kept error keeps the frames it came through
+
+
+def _call_traced(values: Any, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    try:
+        with Overlay(lambda: values, None):
+            return function(*args, **kwargs)
+    except BaseException as error:
+        without_our_frames(error)
+        raise
+    finally:
+        del values, function, args, kwargs
 
 
 def capture() -> Snapshot:

@@ -6,7 +6,7 @@ import functools
 import threading
 from typing import TYPE_CHECKING, Any
 
-from .._compat import without_our_frames
+from .._compat import THREADS_TAKE_CONTEXT, without_our_frames
 from .._snapshot import cross
 
 if TYPE_CHECKING:
@@ -25,24 +25,40 @@ class _CarriesItsStarter(threading.Thread):
         Raises:
             RuntimeError: It was started before.
         """
-        if self._has_own_context or self._cannot_start():
+        if self._has_own_context or not can_carry(self):
             return super().start()
-        # As an attribute of the object, because run() may be overridden in any subclass, and
-        # the bootstrap looks it up here first. Gone as soon as the thread has it.
-        before = vars(self).get("run", _MISSING)
-        vars(self)["run"] = functools.partial(_run, self, before, [cross(self.run)])
-        try:
-            super().start()
-        except BaseException:
-            _put_back(self, before)
-            raise
-        return None
+        return start_carrying(self, super().start, cross)
 
-    def _cannot_start(self) -> bool:
-        try:
-            return self.ident is not None  # it was started
-        except AssertionError:
-            return True  # a subclass's __init__ did not call ours; start() says it best
+
+def can_carry(thread: threading.Thread) -> bool:
+    """Whether a thread can be started, and was given no context of its own."""
+    if THREADS_TAKE_CONTEXT and getattr(thread, "_context", None) is not None:
+        return False
+    try:
+        return thread.ident is None
+    except AssertionError:
+        return False  # a subclass's __init__ did not call Thread's; start() says it best
+
+
+def start_carrying(
+    thread: threading.Thread, start: Callable[[], None], cross: Callable[..., Callable[[], None]]
+) -> None:
+    """Start a thread whose ``run`` is to be called in the context that is current now.
+
+    Args:
+        thread: One that was not started.
+        start: Its ``start``, or the one beneath.
+        cross: Captures the context, for one call.
+    """
+    # As an attribute of the object, because run() may be overridden in any subclass, and
+    # the bootstrap looks it up here first. Gone as soon as the thread has it.
+    before = vars(thread).get("run", _MISSING)
+    vars(thread)["run"] = functools.partial(_run, thread, before, [cross(thread.run)])
+    try:
+        start()
+    except BaseException:
+        _put_back(thread, before)
+        raise
 
 
 def _run(thread: threading.Thread, before: Any, crossings: list[Callable[[], None]]) -> None:

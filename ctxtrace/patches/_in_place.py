@@ -1,0 +1,48 @@
+"""What starts a task only to await it, done in the task that awaits.
+
+Libraries do that to have a coroutine run in a context of their choice. A task a step is slow,
+and takes from `asyncio.timeout`, cancel scopes and trio what they need: that a generator's
+steps are all taken in one task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from .._drive import Steps, drive_awaitable
+
+if TYPE_CHECKING:
+    from contextvars import Context
+
+    from ._patch import Patch
+
+
+def within(context: Context, awaitable: Any) -> Any:
+    """Return what awaits `awaitable` inside `context`, in the task that awaits it."""
+    if hasattr(awaitable, "send"):
+        return Steps.of(context, awaitable)
+    return drive_awaitable(context, awaitable, None)
+
+
+class Asyncio:
+    """The asyncio of a module that awaits every task it starts in a context.
+
+    To stand there under the name ``asyncio``.
+    """
+
+    def __init__(self, patch: Patch) -> None:
+        self._patch = patch
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(asyncio, name)
+
+    def __dir__(self) -> list[str]:
+        return dir(asyncio)
+
+    def create_task(self, coro: Any, *, context: Context | None = None, **kwargs: Any) -> Any:
+        if context is None:
+            return asyncio.create_task(coro, **kwargs)
+        if not self._patch.active:
+            return asyncio.create_task(coro, context=context, **kwargs)
+        return within(context, coro)

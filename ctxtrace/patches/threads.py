@@ -1,0 +1,49 @@
+"""threading: a thread, and a timer, runs in the context of whoever started it."""
+
+from __future__ import annotations
+
+import functools
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+from ..boundaries.threads import can_carry, start_carrying
+from ._callers import serves_many
+from ._patch import Place
+
+if TYPE_CHECKING:
+    from ._patch import Patch, Settings
+
+
+def _thread_start(original: Any, patch: Patch, settings: Settings) -> Any:
+    @functools.wraps(original)
+    def start(self: threading.Thread) -> None:
+        # A timer is another site's, which may be switched off.
+        if not patch.active or isinstance(self, threading.Timer):
+            return original(self)
+        return _start(self, original, settings)
+
+    return start
+
+
+def _timer_start(original: Any, patch: Patch, settings: Settings) -> Any:
+    @functools.wraps(original)
+    def start(self: threading.Timer) -> None:
+        if not patch.active:
+            return super(threading.Timer, self).start()
+        return _start(self, super(threading.Timer, type(self)).start, settings)
+
+    return start
+
+
+def _start(thread: threading.Thread, start: Any, settings: Settings) -> None:
+    caller = sys._getframe(2)  # pyright: ignore[reportPrivateUsage]
+    if not can_carry(thread) or serves_many(caller, settings.infrastructure):
+        return start(thread)
+    return start_carrying(thread, functools.partial(start, thread), settings.cross)
+
+
+PLACES = (
+    Place("threads", "threading", "Thread.start", _thread_start),
+    Place("timers", "threading", "Timer.start", _timer_start),
+)
