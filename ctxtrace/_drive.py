@@ -361,7 +361,7 @@ async def _drive_async_generator(
     item: Any = None
     try:
         if not started:
-            box[0] = _first_step(generator)
+            box[0] = first_step(generator)
             item = await steps
         while True:
             try:
@@ -385,7 +385,8 @@ async def _drive_async_generator(
         del context, generator, see, asend, athrow, pins, steps, box, item
 
 
-def _first_step(generator: AsyncGenerator[Any, Any]) -> Any:
+def first_step(generator: AsyncGenerator[Any, Any]) -> Any:
+    """Begin the first step of an async generator that another one is to close."""
     # A loop's hooks (PEP 525) are to know the generator that the program has, which is the
     # driver: it is the one to be closed at shutdown, and it closes the inner one in turn. The
     # inner one gets a finalizer that does nothing: without any, Python would close it itself.

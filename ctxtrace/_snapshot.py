@@ -21,7 +21,7 @@ import sys
 from contextvars import Context, copy_context
 from functools import partial
 from types import BuiltinMethodType, FunctionType, MethodType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ._compat import without_our_frames
 from ._drive import drive_awaitable, drive_coroutine, drive_generator, driver_of
@@ -81,7 +81,8 @@ def _crossing(context: Context, pins: object, function: Callable[..., _T]) -> Ca
 
 def release(crossing: Callable[..., Any]) -> None:
     """Let go of the pins of a crossing that will not be called."""
-    vars(crossing).pop("pins", None)
+    if type(crossing) is _Pinned:
+        vars(crossing).pop("pins", None)
 
 
 # What install() has third-party code do in place of cross(). It is given whatever that code
@@ -98,7 +99,9 @@ def carry_each(function: Callable[..., Any]) -> Callable[..., Any]:
     """Capture the current context for any number of calls of `function`, in other threads."""
     if _context_of(function) is not None:
         return _with_pins(function)
-    return partial(_cross_each, capture(), function)
+    crossing: _Pinned[Any] = _Pinned(_cross_each, copy_context(), function)
+    crossing.pins = take_pins()
+    return crossing
 
 
 def carry_traces(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -123,8 +126,8 @@ def _context_of(function: Any) -> Context | None:
 
 
 def _with_pins(function: Any) -> Any:
-    if type(function) is _Pinned:
-        return function
+    if isinstance(function, _Pinned):
+        return cast("Any", function)
     context = _context_of(function)
     pins = None if context is None else context.copy().run(take_pins)
     if pins is None:
@@ -134,19 +137,21 @@ def _with_pins(function: Any) -> Any:
     return crossing
 
 
-def _cross_each(snapshot: Snapshot, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+def _cross_each(
+    context: Context, function: Callable[..., Any], /, *args: Any, **kwargs: Any
+) -> Any:
     try:
-        return settle(snapshot._context.copy(), here=False).run(function, *args, **kwargs)
+        return settle(context.copy(), here=False).run(function, *args, **kwargs)
     except BaseException as error:
         without_our_frames(error)
         raise
     finally:
-        del snapshot, function, args, kwargs  # a kept error keeps the frames it came through
+        del context, function, args, kwargs  # a kept error keeps the frames it came through
 
 
-def _call_traced(values: Any, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+def _call_traced(values: Any, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     try:
-        with Overlay(lambda: values, None):
+        with Overlay(values.copy, None):
             return function(*args, **kwargs)
     except BaseException as error:
         without_our_frames(error)

@@ -32,7 +32,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"ctxtrace {_version()}")
     commands = parser.add_subparsers(title="commands", metavar="command", required=True)
     _add_demo(commands)
-    options = parser.parse_args(argv)
+    _add_run(commands)
+    ours, program = _split(sys.argv[1:] if argv is None else argv)
+    options, unknown = parser.parse_known_args(ours)
+    if unknown:
+        options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    options.program = program
     status: int = options.run(options)
     return status
 
@@ -49,7 +54,7 @@ def _add_demo(commands: Any) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print the same as JSON")
     parser.add_argument("--ascii", action="store_true", help="draw with ASCII characters alone")
-    parser.set_defaults(run=_demo)
+    parser.set_defaults(run=_demo, parser=parser)
 
 
 def _demo(options: argparse.Namespace) -> int:
@@ -73,6 +78,77 @@ def _demo(options: argparse.Namespace) -> int:
         ascii = options.ascii or not _takes(sys.stdout, "├─└│✗")
         print(demo.render(found, ascii=ascii, color=_wants_color(sys.stdout)))
     return 0 if found.whole else 1
+
+
+# Those of `run` whose value may be the next argument.
+_TAKE_A_VALUE = ("--variables",)
+
+
+def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Split off the program that `run` is to run, and its arguments.
+
+    Not left to argparse, which looks at all arguments before it hands any on, and takes what
+    looks like an option of ours, or ``--``, for that, wherever it stands.
+    """
+    if arguments[:1] != ["run"]:
+        return list(arguments), []
+    is_value = False
+    for index, argument in enumerate(arguments[1:], 1):
+        if argument == "--":
+            return list(arguments[:index]), list(arguments[index + 1 :])
+        if not is_value and (argument.startswith("-m") or not argument.startswith("-")):
+            return list(arguments[:index]), list(arguments[index:])
+        is_value = argument in _TAKE_A_VALUE
+    return list(arguments), []
+
+
+def _add_run(commands: Any) -> None:
+    from .patches import SITES
+
+    parser = commands.add_parser(
+        "run",
+        help="run a program as it is, with ctxtrace.install()",
+        usage="ctxtrace run [options] script.py [argument ...]\n"
+        "       ctxtrace run [options] -m module [argument ...]",
+        description=(
+            "Run a program as python does, after ctxtrace.install(). What comes after the "
+            "script or the module is the program's own."
+        ),
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--variables",
+        choices=("all", "trace"),
+        default="all",
+        help="what pools, threads and timers carry: the whole context (the default), or the "
+        "variables of the tracing libraries alone",
+    )
+    group = parser.add_argument_group("to leave something alone")
+    for site in SITES:
+        group.add_argument(
+            f"--no-{site.replace('_', '-')}",
+            action="append_const",
+            const=site,
+            dest="skip",
+        )
+    parser.set_defaults(run=_run, parser=parser, skip=[])
+
+
+def _run(options: argparse.Namespace) -> int:
+    from ._run import run_module, run_path
+    from .patches import install
+
+    program: list[str] = options.program
+    with_m = bool(program) and program[0].startswith("-m")
+    if with_m:
+        # The module may be the next argument or the rest of this one, as with python.
+        program[:1] = [program[0][2:]] if program[0] != "-m" else []
+    if not program:
+        what = "a module" if with_m else "a script, or -m and a module"
+        options.parser.error(f"give {what} to run")
+    name, *arguments = program
+    install(variables=options.variables, skip=options.skip)
+    return run_module(name, arguments) if with_m else run_path(name, arguments)
 
 
 def _version() -> str:

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Iterable
 from functools import partial
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from .._errors import guard, logger
@@ -22,8 +22,10 @@ from ._patch import Patch, Settings, Unexpected
 from ._places import PLACES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from types import ModuleType, TracebackType
+
+    from typing_extensions import Self
 
     from ._patch import Place
 
@@ -31,8 +33,8 @@ State = Literal["patched", "absent", "unknown version", "off", "not needed"]
 
 SITES = tuple(dict.fromkeys(place.site for place in PLACES))
 
-# Held while patches are put in place or taken out, and never while anything is imported: a
-# module's import lock may be held by who waits for this one.
+# Held while patches are put in place or taken out, and never while anything is imported or
+# logged: a module's import lock, or a log handler's, may be held by who waits for this one.
 _lock = threading.RLock()
 _installations: list[Installation] = []
 _put: dict[Place, Patch] = {}
@@ -67,6 +69,7 @@ class Installation:
         self._reason = reason
         self._patches: list[Patch] = []
         self._refused: dict[Place, str] = {}
+        self._needless: dict[Place, str] = {}
 
     @property
     def sites(self) -> tuple[Site, ...]:
@@ -82,21 +85,10 @@ class Installation:
         from now on, and a line in the log says so. A second call does nothing.
         """
         with _lock:
-            if self in _installations:
-                _installations.remove(self)
-            covered: list[str] = []
-            while self._patches:
-                patch = self._patches.pop()
-                _put.pop(patch.place, None)
-                covered += patch.undo()
-        if covered:
-            logger.warning(
-                "uninstall(): %s was changed again after install(), and is left as it is. What "
-                "ctxtrace put there does nothing from now on.",
-                ", ".join(covered),
-            )
+            covered = self._take_out()
+        _say_covered(covered)
 
-    def __enter__(self) -> Installation:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -131,33 +123,56 @@ class Installation:
             return "not needed", place.needless
         if place.site in self._skip:
             return "off", "skipped"
+        if place in self._needless:
+            return "not needed", self._needless[place]
         if place in self._refused:
             return "unknown version", self._refused[place]
+        if sys.modules.get(place.module) is not None:
+            return "off", "taken back with an earlier install()"
         return "absent", f"{place.module} is not imported"
 
     def _wants(self, place: Place) -> bool:
         return not (
             place.needless
             or place.site in self._skip
+            or place in self._needless
             or place in self._refused
             or place in _put
         )
 
     def _patch(self, place: Place, module: ModuleType, settings: Settings) -> None:
         patch = Patch(place)
-        try:
-            patch.put(module, settings)
-        except Unexpected as unexpected:
-            self._refused[place] = str(unexpected)
-            logger.warning(
-                "install() leaves %s alone, for it is not as this version of ctxtrace knows it: "
-                "%s. What crosses there is as it is without install().",
-                place.target,
-                unexpected,
-            )
-            return
-        _put[place] = patch
-        self._patches.append(patch)
+        with _lock:
+            if self not in _installations or not self._wants(place):
+                return
+            needless = place.needless_in(module) if place.needless_in else ""
+            if needless:
+                self._needless[place] = needless
+                return
+            try:
+                patch.put(module, settings)
+            except Unexpected as unexpected:
+                why = self._refused[place] = str(unexpected)
+            else:
+                _put[place] = patch
+                self._patches.append(patch)
+                return
+        logger.warning(
+            "install() leaves %s alone, for it is not as this version of ctxtrace knows it: "
+            "%s. What crosses there is as it is without install().",
+            place.target,
+            why,
+        )
+
+    def _take_out(self) -> list[str]:
+        if self in _installations:
+            _installations.remove(self)
+        covered: list[str] = []
+        while self._patches:
+            patch = self._patches.pop()
+            _put.pop(patch.place, None)
+            covered += patch.undo()
+        return covered
 
     def _failed(self, place: Place, error: Exception) -> None:
         self._refused.setdefault(place, f"{type(error).__qualname__} while patching it")
@@ -215,12 +230,11 @@ def install(
         _installations.append(installation)
         waiting = {place.module for place in PLACES if installation._wants(place)}
     for module in _in_order(waiting):
-        if module in sys.modules:
-            # Another thread may be in the middle of importing it.
-            guard("install()", import_module, module)
-            _patch_module(module)
-        elif module not in _awaited:
+        _let_import_end(module)
+        if module not in _awaited and sys.modules.get(module) is None:
             _await(module)
+            _let_import_end(module)  # one that began before it was awaited
+        _patch_module(module)
     return installation
 
 
@@ -231,8 +245,17 @@ def uninstall() -> None:
     thread.
     """
     with _lock:
-        for installation in reversed(_installations.copy()):
-            installation.uninstall()
+        taken_out = [each._take_out() for each in reversed(_installations.copy())]
+    _say_covered([name for names in taken_out for name in names])
+
+
+def _say_covered(names: list[str]) -> None:
+    if names:
+        logger.warning(
+            "uninstall(): %s was changed again after install(), and is left as it is. What "
+            "ctxtrace put there does nothing from now on.",
+            ", ".join(names),
+        )
 
 
 def _in_order(modules: Iterable[str]) -> Iterator[str]:
@@ -242,33 +265,44 @@ def _in_order(modules: Iterable[str]) -> Iterator[str]:
 
 
 def _await(module: str) -> None:
-    from wrapt import register_post_import_hook
+    import wrapt
 
+    hooks: Any = wrapt  # whose types leave them out
     _awaited.add(module)
-    register_post_import_hook(partial(_imported, module), module)
+    hooks.register_post_import_hook(partial(_imported, module), module)
 
 
 def _imported(module: str, _: object) -> None:
     _awaited.discard(module)
+    _let_import_end(module)  # another thread's, where it began before the module was awaited
     guard("install()", _patch_module, module)
 
 
+def _let_import_end(module: str) -> None:
+    # Python's own way to wait for what another thread is importing, before sys.modules has it
+    # too. In the thread that imports it, and where two would wait for each other, it returns.
+    wait = getattr(sys.modules.get("_frozen_importlib"), "_lock_unlock_module", None)
+    if wait is not None:
+        guard("install()", wait, module)
+
+
 def _patch_module(name: str) -> None:
+    module = sys.modules.get(name)
+    if module is None:
+        return
     with _lock:
-        module = sys.modules.get(name)
-        if module is None:
-            return
-        for installation in _installations:
-            settings = installation._settings
-            for place in PLACES:
-                if place.module == name and settings and installation._wants(place):
-                    failed = partial(installation._failed, place)
-                    who = f"site {place.site!r}"
-                    guard(who, installation._patch, place, module, settings, told=failed)
+        installations = _installations.copy()
+    for installation in installations:
+        settings = installation._settings
+        for place in PLACES:
+            if place.module == name and settings and installation._wants(place):
+                failed = partial(installation._failed, place)
+                guard(place.target, installation._patch, place, module, settings, told=failed)
 
 
 def _names(argument: str, names: Any) -> list[str]:
-    found = None if isinstance(names, str) else list(names)
+    is_list = isinstance(names, Iterable) and not isinstance(names, str)
+    found: list[Any] | None = list(names) if is_list else None
     if found is None or not all(isinstance(name, str) for name in found):
         raise TypeError(
             f"{argument} is {names!r}, and must be a list of names: {argument}=['...']."

@@ -59,7 +59,7 @@ def serves_many(frame: FrameType | None, infrastructure: tuple[str, ...]) -> boo
         servers on the way to it, is one of those. True also where there is no such caller.
     """
     while frame is not None:
-        module = frame.f_globals.get("__name__") or ""
+        module = str(frame.f_globals.get("__name__"))
         if not _is_in(module, _IN_BETWEEN):
             if _is_in(module, infrastructure):
                 return True

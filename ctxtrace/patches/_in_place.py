@@ -46,3 +46,8 @@ class Asyncio:
         if not self._patch.active:
             return asyncio.create_task(coro, context=context, **kwargs)
         return within(context, coro)
+
+    def shield(self, awaitable: Any) -> Any:
+        if self._patch.active and asyncio._get_running_loop() is None:
+            return awaitable  # under trio, where what is shielded does not wait for anything
+        return asyncio.shield(awaitable)

@@ -54,6 +54,9 @@ class Place(NamedTuple):
     needless: str = ""
     """Why this Python has no need of it, if it has none."""
 
+    needless_in: Callable[[Any], str] | None = None
+    """Called with the module: why this version of its library has no need of it, or ``""``."""
+
     @property
     def target(self) -> str:
         return f"{self.module}.{self.attribute}"
@@ -90,15 +93,23 @@ class Patch:
             raise Unexpected(f"{self.place.module} has no {self.place.attribute}")
         replacement = self.place.replace(self.original, self, settings)
         self.active = True
+        try:
+            self._set_all(owner, name, replacement)
+        except BaseException:
+            self.undo()
+            raise
+
+    def _set_all(self, owner: Any, name: str, replacement: Any) -> None:
         self._set(owner, name, replacement)
         for copy in self.place.copies:
             there = sys.modules.get(copy)
-            if there is not None and getattr(there, name, None) is self.original:
+            if there is not None and vars(there).get(name) is self.original:
                 self._set(there, name, replacement)
 
     def _set(self, owner: Any, name: str, replacement: Any) -> None:
-        self._replaced.append((owner, name, vars(owner).get(name, _MISSING), replacement))
+        before = vars(owner).get(name, _MISSING)
         setattr(owner, name, replacement)
+        self._replaced.append((owner, name, before, replacement))
 
     def undo(self) -> list[str]:
         """Put back what was there.
@@ -111,10 +122,14 @@ class Patch:
         covered: list[str] = []
         for owner, name, before, replacement in reversed(self._replaced):
             if vars(owner).get(name, _MISSING) is not replacement:
-                covered.append(f"{getattr(owner, '__qualname__', owner.__name__)}.{name}")
+                covered.append(f"{_name_of(owner)}.{name}")
             elif before is _MISSING:
                 delattr(owner, name)  # it was inherited
             else:
                 setattr(owner, name, before)
         self._replaced.clear()
         return covered
+
+
+def _name_of(owner: Any) -> str:
+    return getattr(owner, "__qualname__", None) or getattr(owner, "__name__", type(owner).__name__)

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import functools
 import inspect
+from collections.abc import Iterator
+from itertools import repeat, starmap
 from typing import TYPE_CHECKING, Any
 
+from .._compat import without_our_frames
+from .._snapshot import release
 from ._patch import Place, Unexpected
 
 if TYPE_CHECKING:
@@ -32,54 +36,90 @@ class _Callbacks:
         crossings, self._crossings = self._crossings, []
         crossing = crossings[which] if crossings else None
         del crossings
-        if crossing is not None:
+        if crossing is None:
+            return
+        try:
             crossing(value)
+        except BaseException as error:
+            without_our_frames(error)
+            raise
+        finally:
+            del crossing  # a kept error keeps the frames it came through
+
+    def release(self) -> None:
+        self._crossings = []
 
 
 def _one_call(original: Any, patch: Patch, settings: Settings) -> Any:
-    return _carrying(original, patch, settings, many=False)
+    return _carrying(original, patch, settings, settings.cross)
 
 
 def _many_calls(original: Any, patch: Patch, settings: Settings) -> Any:
-    return _carrying(original, patch, settings, many=True)
+    return _carrying(original, patch, settings, settings.cross_each)
 
 
-def _carrying(original: Any, patch: Patch, settings: Settings, *, many: bool) -> Any:
+def _calls_on_demand(original: Any, patch: Patch, settings: Settings) -> Any:
+    return _carrying(original, patch, settings, settings.cross_each, settings.cross)
+
+
+def _carrying(
+    original: Any,
+    patch: Patch,
+    settings: Settings,
+    cross: Callable[..., Any],
+    cross_iterator: Callable[..., Any] | None = None,
+) -> Any:
     signature = inspect.signature(original)
     if "func" not in signature.parameters:
         raise Unexpected("it takes no 'func'")
-    cross = settings.cross_each if many else settings.cross
 
     @functools.wraps(original)
     def method(*args: Any, **kwargs: Any) -> Any:
-        if not patch.active:
-            return original(*args, **kwargs)
-        try:
-            bound = signature.bind(*args, **kwargs)
-        except TypeError:
-            return original(*args, **kwargs)  # which says it in its own words
+        bound = _bound(signature, args, kwargs) if patch.active else None
+        if bound is None:
+            return original(*args, **kwargs)  # which says in its own words what is wrong
         given = bound.arguments
-        given["func"] = cross(given["func"])
+        crossings = [cross(given["func"])]
+        given["func"] = crossings[0]
+        iterable = given.get("iterable")
+        if cross_iterator is not None and isinstance(iterable, Iterator):
+            # A thread of the pool takes the items. In one context for all of them, as what is
+            # set in one step is to be reset in another.
+            crossings.append(cross_iterator(iterable.__next__))
+            given["iterable"] = starmap(crossings[1], repeat(()))
         callback, failed = given.get("callback"), given.get("error_callback")
+        callbacks = _Callbacks(settings, callback, failed)
         if callback is not None or failed is not None:
-            callbacks = _Callbacks(settings, callback, failed)
             given["callback"] = functools.partial(callbacks.call, 0)
             given["error_callback"] = functools.partial(callbacks.call, 1)
-        return original(*bound.args, **bound.kwargs)
+        try:
+            return original(*bound.args, **bound.kwargs)
+        except BaseException as error:
+            # A kept error keeps frames of the pool that have them. What interrupts the caller
+            # alone leaves the work going on.
+            if isinstance(error, Exception):
+                callbacks.release()
+                for crossing in crossings:
+                    release(crossing)
+            without_our_frames(error)
+            raise
 
     return method
 
 
+def _bound(signature: inspect.Signature, args: Any, kwargs: Any) -> inspect.BoundArguments | None:
+    try:
+        return signature.bind(*args, **kwargs)
+    except TypeError:
+        return None
+
+
 def _place(method: str, replace: Any) -> Place:
-    return Place(
-        "multiprocessing_pools", "multiprocessing.pool", f"ThreadPool.{method}", replace
-    )
+    return Place("multiprocessing_pools", "multiprocessing.pool", f"ThreadPool.{method}", replace)
 
 
 PLACES = (
     _place("apply_async", _one_call),  # apply() calls it
-    *(
-        _place(method, _many_calls)
-        for method in ("map", "map_async", "starmap", "starmap_async", "imap", "imap_unordered")
-    ),
+    *(_place(each, _many_calls) for each in ("map", "map_async", "starmap", "starmap_async")),
+    *(_place(each, _calls_on_demand) for each in ("imap", "imap_unordered")),
 )

@@ -30,8 +30,7 @@ def _submit(original: Any, patch: Patch, settings: Settings) -> Any:
             # In an empty context, for a worker that is started now, see ThreadPoolExecutor.
             return Context().run(original, self, crossing, *args, **kwargs)
         except BaseException:
-            if crossing is not fn:
-                release(crossing)
+            release(crossing)
             raise
 
     return submit

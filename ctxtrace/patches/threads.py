@@ -27,13 +27,21 @@ def _thread_start(original: Any, patch: Patch, settings: Settings) -> Any:
 
 
 def _timer_start(original: Any, patch: Patch, settings: Settings) -> Any:
+    # Inherited, unless somebody else has changed it too. What is inherited is looked up anew
+    # each time, for that may be changed by others, now or later.
+    beneath = original if "start" in vars(threading.Timer) else _inherited_start
+
     @functools.wraps(original)
     def start(self: threading.Timer) -> None:
         if not patch.active:
-            return super(threading.Timer, self).start()
-        return _start(self, super(threading.Timer, type(self)).start, settings)
+            return beneath(self)
+        return _start(self, beneath, settings)
 
     return start
+
+
+def _inherited_start(timer: threading.Timer) -> None:
+    super(threading.Timer, timer).start()
 
 
 def _start(thread: threading.Thread, start: Any, settings: Settings) -> None:

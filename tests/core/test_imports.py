@@ -35,6 +35,8 @@ ORDER = [
     "testing",
     "pytest_plugin",
     "_demo",
+    "_instrumentor",
+    "_run",
     "cli",
     "__main__",
 ]
