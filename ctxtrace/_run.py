@@ -143,7 +143,8 @@ def _cut_when_shown(error: BaseException) -> None:
     ) -> None:
         sys.excepthook = hook
         if value is not error:  # interrupted on the way out
-            return hook(kind, value, whole)
+            hook(kind, value, whole)
+            return
         sys.last_traceback = value.__traceback__ = traceback
         failed = Caught()
         with failed:

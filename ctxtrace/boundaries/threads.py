@@ -41,7 +41,7 @@ def can_carry(thread: threading.Thread) -> bool:
 
 
 def start_carrying(
-    thread: threading.Thread, start: Callable[[], None], cross: Callable[..., Callable[[], None]]
+    thread: threading.Thread, start: Callable[[], None], cross: Callable[..., Any]
 ) -> None:
     """Start a thread whose ``run`` is to be called in the context that is current now.
 

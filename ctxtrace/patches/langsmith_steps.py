@@ -13,7 +13,7 @@ import asyncio
 import functools
 import inspect
 import sys
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any
 
 from .._compat import without_our_frames
@@ -89,19 +89,16 @@ def _container_end(original: Any, patch: Patch, _: Settings) -> Any:
 
 
 def _to_thread(original: Any, patch: Patch, _: Settings) -> Any:
-    takes_context = "ctx" in inspect.signature(original).parameters
-
     @functools.wraps(original)
     async def to_thread(*args: Any, **kwargs: Any) -> Any:
         if not patch.active or asyncio._get_running_loop() is not None:
             return await original(*args, **kwargs)
-        # Under trio: here, as LangSmith does it itself for what is not asynchronous.
-        if takes_context:
-            context, function, *rest = args
-        else:
-            context = kwargs.pop("__ctx", None) or copy_context()
-            function, *rest = args
-        return context.run(function, *rest, **kwargs)
+        # Under trio: here, as LangSmith does it for functions that are not asynchronous.
+        given = kwargs.pop("__ctx", None)
+        if isinstance(args[0], Context):  # since LangSmith 0.8 it comes first
+            given, *args = args
+        context = copy_context() if given is None else given
+        return context.run(*args, **kwargs)
 
     return to_thread
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
+from ctxtrace import _run, patches
 from ctxtrace.cli import main
 
 
@@ -47,3 +49,108 @@ def test_the_demo_without_langgraph_says_what_to_install() -> None:
     assert done.stdout == ""
     assert 'pip install "ctxtrace[cli]"' in done.stderr
     assert "Traceback" not in done.stderr
+
+
+# What `run` takes for its own, and what it leaves to the program.
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What the command would have installed and run."""
+    asked: list[Any] = []
+
+    def install(**kwargs: Any) -> None:
+        asked.append(kwargs)
+
+    def runs(kind: str) -> Any:
+        def run(name: str, arguments: list[str]) -> int:
+            asked.extend([kind, name, arguments])
+            return 0
+
+        return run
+
+    monkeypatch.setattr(patches, "install", install)
+    monkeypatch.setattr(_run, "run_path", runs("path"))
+    monkeypatch.setattr(_run, "run_module", runs("module"))
+    return asked
+
+
+DEFAULTS = {"variables": "all", "skip": []}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["s.py"], ["path", "s.py", []]),
+        (["s.py", "--help", "--no-threads"], ["path", "s.py", ["--help", "--no-threads"]]),
+        (["s.py", "--no", "-m", "x"], ["path", "s.py", ["--no", "-m", "x"]]),
+        (["s.py", "--", "-x"], ["path", "s.py", ["--", "-x"]]),
+        (["--", "s.py", "--", "-x"], ["path", "s.py", ["--", "-x"]]),
+        (["--", "-s.py"], ["path", "-s.py", []]),
+        (["-m", "mod"], ["module", "mod", []]),
+        (["-mmod", "s.py"], ["module", "mod", ["s.py"]]),
+        (["-m", "mod", "-m", "--help"], ["module", "mod", ["-m", "--help"]]),
+        (["-m", "mod", "--", "-x"], ["module", "mod", ["--", "-x"]]),
+        (["-m", "run", "run"], ["module", "run", ["run"]]),
+    ],
+)
+def test_what_comes_after_the_program_is_the_programs(
+    arguments: list[str], expected: list[Any], asked: list[Any]
+) -> None:
+    assert main(["run", *arguments]) == 0
+    assert asked == [DEFAULTS, *expected]
+
+
+@pytest.mark.parametrize("variables", [["--variables=trace"], ["--variables", "trace"]])
+def test_what_comes_before_the_program_is_for_install(
+    variables: list[str], asked: list[Any]
+) -> None:
+    main(["run", "--no-thread-pools", *variables, "--no-timers", "s.py", "--no-threads"])
+    assert asked[0] == {"variables": "trace", "skip": ["thread_pools", "timers"]}
+
+
+@pytest.mark.parametrize("site", patches.SITES)
+def test_every_site_can_be_switched_off_from_the_command_line(site: str, asked: list[Any]) -> None:
+    main(["run", f"--no-{site.replace('_', '-')}", "s.py"])
+    assert asked[0] == {"variables": "all", "skip": [site]}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ([], "give a script, or -m and a module to run"),
+        (["--no-threads"], "give a script, or -m and a module to run"),
+        (["-m"], "give a module to run"),
+        (["--no-threeds", "s.py"], "unrecognized arguments: --no-threeds"),
+        (["--no-thr", "s.py"], "unrecognized arguments: --no-thr"),
+        (["--variables", "some", "s.py"], "argument --variables: invalid choice: 'some'"),
+        (["--variables"], "argument --variables: expected one argument"),
+    ],
+)
+def test_arguments_that_cannot_be_meant_are_an_error_that_shows_how_to_call_it(
+    arguments: list[str], complaint: str, asked: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["run", *arguments])
+    assert stop.value.code == 2
+    shown = capsys.readouterr().err
+    assert shown.startswith("usage: ctxtrace run [options] script.py [argument ...]\n")
+    assert f"\nctxtrace run: error: {complaint}" in shown
+    assert asked == []
+
+
+def test_the_help_of_run_names_every_site(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["run", "--no-threads", "--help"])
+    assert stop.value.code == 0
+    shown = capsys.readouterr().out
+    assert all(f"--no-{site.replace('_', '-')}" in shown for site in patches.SITES)
+
+
+def test_an_unknown_argument_of_another_command_is_an_error_of_that_command(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["demo", "--jsn"])
+    assert stop.value.code == 2
+    assert "ctxtrace demo: error: unrecognized arguments: --jsn" in capsys.readouterr().err

@@ -17,13 +17,15 @@ from langsmith import traceable
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # LangGraph warns of LangChain's defaults, on 3.9
+    from langgraph.checkpoint.memory import InMemorySaver
     from langgraph.config import get_config, get_stream_writer
     from langgraph.func import entrypoint, task
     from langgraph.graph import START, StateGraph
     from langgraph.prebuilt import ToolNode
+    from langgraph.types import Command, Send, interrupt
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     Program = Callable[[], Awaitable[Any]]
 
@@ -49,14 +51,14 @@ def model() -> Any:
     return GenericFakeChatModel(messages=iter([AIMessage("yes no")]))
 
 
-def graph_of(*nodes: Any, **named: Any) -> Any:
+def graph_of(*nodes: Any, saver: Any = None, **named: Any) -> Any:
     builder = StateGraph(State)
     before = START
     for name, node in {**{node.__name__: node for node in nodes}, **named}.items():
         builder.add_node(name, node)
         builder.add_edge(before, name)
         before = name
-    return builder.compile()
+    return builder.compile(checkpointer=saver)
 
 
 async def first(_: Any) -> Any:
@@ -220,6 +222,34 @@ async def a_writer_and_a_config() -> Any:
     return [item async for item in stream]
 
 
+@graph({"text": "yes"}, ("talk", [("LangGraph", [("confirms", [LEAF])] * 2)] * 2))
+async def an_interrupted_node() -> Any:
+    async def confirms(_: Any) -> Any:
+        await leaf()
+        return {"text": interrupt("sure?")}
+
+    @traceable
+    async def talk() -> Any:
+        graph = graph_of(confirms, saver=InMemorySaver())
+        config: Any = {"configurable": {"thread_id": "1"}}
+        await graph.ainvoke(QUESTION, config)
+        return await graph.ainvoke(Command(resume="yes"), config)
+
+    return await talk()
+
+
+@graph(None, ("LangGraph", [FIRST, FIRST, ("fans_out", [LEAF])]))
+async def nodes_side_by_side() -> Any:
+    async def fans_out(state: Any) -> Any:
+        await leaf()
+        return [Send("first", state), Send("first", state)]
+
+    builder = StateGraph(State)
+    builder.add_node("first", first)
+    builder.add_conditional_edges(START, fans_out, ["first"])
+    await builder.compile().ainvoke(QUESTION)
+
+
 @graph(
     "leafleaf-a",
     (
@@ -330,6 +360,31 @@ async def a_fallback() -> Any:
 @runnable("a-leaf", ("look_up", [LEAF]))
 async def a_tool() -> Any:
     return await look_up.ainvoke({"word": "a-"})
+
+
+@tool
+def sync_look_up(word: str) -> str:
+    """Look up a word."""
+    return word + sync_leaf()
+
+
+@runnable("a-leaf", ("outer", [("sync_look_up", [SYNC_LEAF])]))
+async def a_sync_tool() -> Any:
+    async def outer(word: str) -> str:
+        return await sync_look_up.ainvoke({"word": word})
+
+    return await RunnableLambda(outer).ainvoke("a-")
+
+
+@runnable("a-leaf", ("outer", [("plain", [SYNC_LEAF])]))
+async def a_sync_function() -> Any:
+    def plain(word: str) -> str:
+        return word + sync_leaf()
+
+    async def outer(word: str) -> str:
+        return await RunnableLambda(plain).ainvoke(word)
+
+    return await RunnableLambda(outer).ainvoke("a-")
 
 
 @runnable(["yes", " ", "no"], ("outer", [MODEL]))

@@ -202,6 +202,7 @@ def test_after_uninstall_all_of_it_is_identical_to_what_it_was() -> None:
 
 # In place: what LangChain and LangGraph start a task for.
 
+
 def streamed(function: Callable[[AsyncIterator[Any]], AsyncIterator[Any]]) -> Any:
     return RunnableGenerator(function).astream("")
 
