@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import CodeType, TracebackType
 
+# The ``__main__`` that was there before. The interpreter goes on to use its namespace once it has
+# shown an error, and counts on the traceback to have kept it.
+_replaced: list[ModuleType] = []
+
 # What may stand between us and the first line of the program.
 _LOADING = ("importlib", "runpy", "zipimport", "_frozen_importlib", "_frozen_importlib_external")
 
@@ -108,6 +112,7 @@ def _new_main(loader: Any) -> dict[str, Any]:
     if sys.version_info < (3, 14):
         module.__annotations__ = {}
     vars(module)["__builtins__"] = builtins
+    _replaced.append(sys.modules["__main__"])
     sys.modules["__main__"] = module
     return vars(module)
 

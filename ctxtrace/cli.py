@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(title="commands", metavar="command", required=True)
     _add_demo(commands)
     _add_run(commands)
-    ours, program = _split(sys.argv[1:] if argv is None else argv)
+    ours, program = _split(sys.argv[1:] if argv is None else list(argv))
     options, unknown = parser.parse_known_args(ours)
     if unknown:
         options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
@@ -84,22 +84,22 @@ def _demo(options: argparse.Namespace) -> int:
 _TAKE_A_VALUE = ("--variables",)
 
 
-def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
     """Split off the program that `run` is to run, and its arguments.
 
     Not left to argparse, which looks at all arguments before it hands any on, and takes what
     looks like an option of ours, or ``--``, for that, wherever it stands.
     """
     if arguments[:1] != ["run"]:
-        return list(arguments), []
+        return arguments, []
     is_value = False
     for index, argument in enumerate(arguments[1:], 1):
         if argument == "--":
-            return list(arguments[:index]), list(arguments[index + 1 :])
+            return arguments[:index], arguments[index + 1 :]
         if not is_value and (argument.startswith("-m") or not argument.startswith("-")):
-            return list(arguments[:index]), list(arguments[index:])
+            return arguments[:index], arguments[index:]
         is_value = argument in _TAKE_A_VALUE
-    return list(arguments), []
+    return arguments, []
 
 
 def _add_run(commands: Any) -> None:

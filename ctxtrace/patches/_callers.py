@@ -34,6 +34,7 @@ INFRASTRUCTURE = (
     "grpc",
     "kafka",
     "redis",
+    "trio",
     "watchdog",
 )
 

@@ -7,6 +7,7 @@ the same and end the same.
 from __future__ import annotations
 
 import os
+import py_compile
 import re
 import signal
 import subprocess
@@ -166,6 +167,16 @@ if sys.version_info >= (3, 11):
         assert ours.status == 7
 
 
+def test_a_compiled_script_is_run_as_python_runs_it(
+    write: Callable[..., Path], both: Callable[..., tuple[Ended, Ended]]
+) -> None:
+    script = write("script.py", "print(type(__loader__).__name__, __loader__.path, __file__)")
+    py_compile.compile(str(script), cfile=f"{script}c", doraise=True)
+    ours, pythons = both("script.pyc")
+    assert ours == pythons
+    assert ours.output.startswith("SourcelessFileLoader ")
+
+
 def test_processes_that_import_the_program_again_find_it(
     write: Callable[..., Path], both: Callable[..., tuple[Ended, Ended]]
 ) -> None:
@@ -248,12 +259,16 @@ def test_an_uncaught_error_of_a_module_is_shown_without_what_found_it(
     assert ours.status == 1
 
 
+@pytest.mark.parametrize("launched", ["as a module", "as a script"])
 def test_a_syntax_error_is_shown_as_python_shows_it(
-    write: Callable[..., Path], both: Callable[..., tuple[Ended, Ended]]
+    launched: str, write: Callable[..., Path], ends: Callable[..., Ended]
 ) -> None:
     write("script.py", "print('not reached')\ndef broken(:\n")
-    ours, pythons = both("script.py")
-    assert ours == pythons
+    # As pip writes it. Here, what is left of us when the error is shown is nothing at all.
+    write("bin/ctxtrace", "import sys; from ctxtrace.cli import main; sys.exit(main())")
+    command = RUN if launched == "as a module" else ("bin/ctxtrace", "run")
+    ours = ends(*command, "script.py")
+    assert ours == ends("script.py")
     assert ours.errors.startswith("  File ")
     assert ours.status == 1
 

@@ -56,6 +56,9 @@ class Peer(NamedTuple):
 
     environment: tuple[tuple[str, str], ...] = ()
 
+    path: tuple[str, ...] = ()
+    """Folders of its source that its tests expect on the path."""
+
     without: tuple[str, ...] = ()
     """What its groups name and is left out."""
 
@@ -66,6 +69,8 @@ PEERS = {
         tests="tests/unit_tests",
         package="langsmith",
         at_least=1,
+        # Has the tests' httpx be the fork that LangSmith prefers, or their mocks mock nothing.
+        path=("tests/httpx2_alias",),
         without=(
             # Asks for another pillow than the group it stands in.
             "strands-agents-tools",
@@ -170,7 +175,7 @@ class Run:
             "PATH": os.environ["PATH"],
             "HOME": str(self._home),
             "TMPDIR": str(self._home / "tmp"),
-            "PYTHONPATH": str(HERE),
+            "PYTHONPATH": os.pathsep.join(map(str, (HERE, *(source / each for each in peer.path)))),
             "PYTHONHASHSEED": "0",
             "CTXTRACE_OUTCOMES": str(self._home / "outcomes"),
             "CTXTRACE_SITES": str(self._home / "sites"),

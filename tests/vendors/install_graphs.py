@@ -1,4 +1,4 @@
-"""Programs of LangChain and LangGraph as people write them, none of which knows of ctxtrace.
+"""Programs of LangGraph as people write them, none of which knows of ctxtrace.
 
 Each returns something to compare, and what tree its runs are to make is said beside it.
 """
@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage
-from langchain_core.runnables import RunnableGenerator, RunnableLambda, RunnableParallel
 from langchain_core.tools import tool
 from langsmith import traceable
 
@@ -25,7 +24,7 @@ with warnings.catch_warnings():
     from langgraph.types import Command, Send, interrupt
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable
 
     Program = Callable[[], Awaitable[Any]]
 
@@ -82,45 +81,34 @@ class Case(NamedTuple):
     tree: Any
 
 
-GRAPHS: list[Case] = []
-RUNNABLES: list[Case] = []
+class Cases(list[Case]):
+    def returns(self, result: Any, tree: Any) -> Callable[[Program], Program]:
+        def register(main: Program) -> Program:
+            self.append(Case(main, result, tree))
+            return main
+
+        return register
 
 
-def graph(result: Any, tree: Any) -> Callable[[Program], Program]:
-    return _registered(GRAPHS, result, tree)
+GRAPHS = Cases()
 
 
-def runnable(result: Any, tree: Any) -> Callable[[Program], Program]:
-    return _registered(RUNNABLES, result, tree)
-
-
-def _registered(cases: list[Case], result: Any, tree: Any) -> Callable[[Program], Program]:
-    def register(main: Program) -> Program:
-        cases.append(Case(main, result, tree))
-        return main
-
-    return register
-
-
-# LangGraph: what is lost in its async nodes.
-
-
-@graph({"text": "leafleaf"}, ("LangGraph", [FIRST, SECOND]))
+@GRAPHS.returns({"text": "leafleaf"}, ("LangGraph", [FIRST, SECOND]))
 async def async_nodes() -> Any:
     return await graph_of(first, second).ainvoke(QUESTION)
 
 
-@graph([{"first": {"text": "leaf"}}], ("LangGraph", [FIRST]))
+@GRAPHS.returns([{"first": {"text": "leaf"}}], ("LangGraph", [FIRST]))
 async def a_streamed_graph() -> Any:
     return [item async for item in graph_of(first).astream(QUESTION, stream_mode="updates")]
 
 
-@graph({"text": "leaf"}, ("LangGraph", [("inner", [("LangGraph", [FIRST])])]))
+@GRAPHS.returns({"text": "leaf"}, ("LangGraph", [("inner", [("LangGraph", [FIRST])])]))
 async def a_graph_for_a_node() -> Any:
     return await graph_of(inner=graph_of(first)).ainvoke(QUESTION)
 
 
-@graph({"text": "leaf"}, ("LangGraph", [("calls", [("LangGraph", [FIRST])])]))
+@GRAPHS.returns({"text": "leaf"}, ("LangGraph", [("calls", [("LangGraph", [FIRST])])]))
 async def a_graph_called_in_a_node() -> Any:
     inner = graph_of(first)
 
@@ -130,7 +118,7 @@ async def a_graph_called_in_a_node() -> Any:
     return await graph_of(calls).ainvoke(QUESTION)
 
 
-@graph({"text": "leafleaf"}, ("LangGraph", [("gathers", [LEAF, LEAF])]))
+@GRAPHS.returns({"text": "leafleaf"}, ("LangGraph", [("gathers", [LEAF, LEAF])]))
 async def gather_in_a_node() -> Any:
     async def gathers(_: Any) -> Any:
         return {"text": "".join(await asyncio.gather(leaf(), leaf()))}
@@ -138,7 +126,7 @@ async def gather_in_a_node() -> Any:
     return await graph_of(gathers).ainvoke(QUESTION)
 
 
-@graph({"text": "leaf"}, ("LangGraph", [("starts", [LEAF])]))
+@GRAPHS.returns({"text": "leaf"}, ("LangGraph", [("starts", [LEAF])]))
 async def a_task_in_a_node() -> Any:
     async def starts(_: Any) -> Any:
         return {"text": await asyncio.create_task(leaf())}
@@ -146,7 +134,7 @@ async def a_task_in_a_node() -> Any:
     return await graph_of(starts).ainvoke(QUESTION)
 
 
-@graph({"text": "leaf"}, ("LangGraph", [("plain", [SYNC_LEAF])]))
+@GRAPHS.returns({"text": "leaf"}, ("LangGraph", [("plain", [SYNC_LEAF])]))
 async def a_sync_node() -> Any:
     def plain(_: Any) -> Any:
         return {"text": sync_leaf()}
@@ -160,7 +148,7 @@ async def look_up(word: str) -> str:
     return word + await leaf()
 
 
-@graph({"text": "a-leaf"}, ("LangGraph", [("uses", [("look_up", [LEAF])])]))
+@GRAPHS.returns({"text": "a-leaf"}, ("LangGraph", [("uses", [("look_up", [LEAF])])]))
 async def a_tool_called_in_a_node() -> Any:
     async def uses(_: Any) -> Any:
         return {"text": await look_up.ainvoke({"word": "a-"})}
@@ -168,7 +156,7 @@ async def a_tool_called_in_a_node() -> Any:
     return await graph_of(uses).ainvoke(QUESTION)
 
 
-@graph(
+@GRAPHS.returns(
     ["a-leaf", "b-leaf"],
     ("LangGraph", [("tools", [("look_up", [LEAF]), ("look_up", [LEAF])])]),
 )
@@ -190,13 +178,13 @@ async def asks(_: Any) -> Any:
 ASKS: Any = ("LangGraph", [("asks", [MODEL, LEAF])])
 
 
-@graph(["yes", " ", "no"], ASKS)
+@GRAPHS.returns(["yes", " ", "no"], ASKS)
 async def tokens_of_an_implicit_call() -> Any:
     stream = graph_of(asks).astream(QUESTION, stream_mode="messages")
     return [message.content async for message, _ in stream if message.content]
 
 
-@graph(["yes", " ", "no"], ASKS)
+@GRAPHS.returns(["yes", " ", "no"], ASKS)
 async def events_of_an_implicit_call() -> Any:
     events = graph_of(asks).astream_events(QUESTION, version="v2")
     chunks = [
@@ -207,7 +195,7 @@ async def events_of_an_implicit_call() -> Any:
     return [chunk for chunk in chunks if chunk]
 
 
-@graph([{"said": "a-leaf"}], ("LangGraph", [("writes", [("steps", [LEAF])])]))
+@GRAPHS.returns([{"said": "a-leaf"}], ("LangGraph", [("writes", [("steps", [LEAF])])]))
 async def a_writer_and_a_config() -> Any:
     @traceable
     async def steps() -> str:
@@ -222,7 +210,7 @@ async def a_writer_and_a_config() -> Any:
     return [item async for item in stream]
 
 
-@graph({"text": "yes"}, ("talk", [("LangGraph", [("confirms", [LEAF])] * 2)] * 2))
+@GRAPHS.returns({"text": "yes"}, ("talk", [("LangGraph", [("confirms", [LEAF])])] * 2))
 async def an_interrupted_node() -> Any:
     async def confirms(_: Any) -> Any:
         await leaf()
@@ -238,19 +226,25 @@ async def an_interrupted_node() -> Any:
     return await talk()
 
 
-@graph(None, ("LangGraph", [FIRST, FIRST, ("fans_out", [LEAF])]))
+ASKED: Any = ("asked", [LEAF])
+
+
+@GRAPHS.returns(None, ("LangGraph", [("__start__", [("asks_two", [LEAF])]), ASKED, ASKED]))
 async def nodes_side_by_side() -> Any:
-    async def fans_out(state: Any) -> Any:
+    async def asks_two(state: Any) -> Any:
         await leaf()
-        return [Send("first", state), Send("first", state)]
+        return [Send("asked", state), Send("asked", state)]
+
+    async def asked(_: Any) -> Any:
+        await leaf()
 
     builder = StateGraph(State)
-    builder.add_node("first", first)
-    builder.add_conditional_edges(START, fans_out, ["first"])
+    builder.add_node("asked", asked)
+    builder.add_conditional_edges(START, asks_two, ["asked"])
     await builder.compile().ainvoke(QUESTION)
 
 
-@graph(
+@GRAPHS.returns(
     "leafleaf-a",
     (
         "LangGraph",
@@ -274,128 +268,3 @@ async def the_functional_api() -> Any:
         return "".join(await asyncio.gather(asynchronous(), synchronous())) + word
 
     return await workflow.ainvoke("-a")
-
-
-# LangChain: its runnables call each other, and are not told of the config.
-
-
-async def calls_leaf(word: str) -> str:
-    return word + await leaf()
-
-
-CALLS: Any = ("calls_leaf", [LEAF])
-
-
-@runnable("a-leaf", ("outer", [CALLS]))
-async def a_runnable_that_calls_another() -> Any:
-    async def outer(word: str) -> str:
-        return await RunnableLambda(calls_leaf).ainvoke(word)
-
-    return await RunnableLambda(outer).ainvoke("a-")
-
-
-@runnable("a-leafleaf", ("RunnableSequence", [CALLS, CALLS]))
-async def a_sequence() -> Any:
-    return await (RunnableLambda(calls_leaf) | RunnableLambda(calls_leaf)).ainvoke("a-")
-
-
-@runnable({"x": "a-leaf", "y": "a-leaf"}, ("RunnableParallel<x,y>", [CALLS, CALLS]))
-async def runnables_side_by_side() -> Any:
-    both = RunnableParallel(x=RunnableLambda(calls_leaf), y=RunnableLambda(calls_leaf))
-    return await both.ainvoke("a-")
-
-
-@runnable(["a-leaf", "b-leaf"], ("outer", [CALLS, CALLS]))
-async def a_batch() -> Any:
-    async def outer(words: str) -> Any:
-        return await RunnableLambda(calls_leaf).abatch(words.split())
-
-    return await RunnableLambda(outer).ainvoke("a- b-")
-
-
-async def shout(words: AsyncIterator[str]) -> AsyncIterator[str]:
-    async for word in words:
-        yield word.upper() + await leaf()
-
-
-@runnable(["A-leaf"], ("shout", [LEAF]))
-async def a_streamed_generator() -> Any:
-    return [chunk async for chunk in RunnableGenerator(shout).astream("a-")]
-
-
-@runnable(["A-LEAFleaf"], ("RunnableSequence", [CALLS, ("shout", [LEAF])]))
-async def a_streamed_sequence() -> Any:
-    chain = RunnableLambda(calls_leaf) | RunnableGenerator(shout)
-    return [chunk async for chunk in chain.astream("a-")]
-
-
-async def spell(word: str) -> AsyncIterator[str]:
-    for letter in word:
-        yield letter + await leaf()
-
-
-@runnable(["nleaf", "oleaf"], ("spell", [LEAF, LEAF]))
-async def a_streamed_function() -> Any:
-    return [chunk async for chunk in RunnableLambda(spell).astream("no")]
-
-
-@runnable(["yes", " ", "no"], ("spell", [MODEL]))
-async def a_model_streamed_by_a_function() -> Any:
-    async def spell(question: str) -> AsyncIterator[Any]:
-        async for chunk in model().astream(question):
-            yield chunk.content
-
-    chunks = [chunk async for chunk in RunnableLambda(spell).astream("?")]
-    return [chunk for chunk in chunks if chunk]
-
-
-@runnable("a-leaf", ("RunnableWithFallbacks", [CALLS, ("fails", [])]))
-async def a_fallback() -> Any:
-    async def fails(_: str) -> str:
-        raise ValueError("on purpose")
-
-    return await RunnableLambda(fails).with_fallbacks([RunnableLambda(calls_leaf)]).ainvoke("a-")
-
-
-@runnable("a-leaf", ("look_up", [LEAF]))
-async def a_tool() -> Any:
-    return await look_up.ainvoke({"word": "a-"})
-
-
-@tool
-def sync_look_up(word: str) -> str:
-    """Look up a word."""
-    return word + sync_leaf()
-
-
-@runnable("a-leaf", ("outer", [("sync_look_up", [SYNC_LEAF])]))
-async def a_sync_tool() -> Any:
-    async def outer(word: str) -> str:
-        return await sync_look_up.ainvoke({"word": word})
-
-    return await RunnableLambda(outer).ainvoke("a-")
-
-
-@runnable("a-leaf", ("outer", [("plain", [SYNC_LEAF])]))
-async def a_sync_function() -> Any:
-    def plain(word: str) -> str:
-        return word + sync_leaf()
-
-    async def outer(word: str) -> str:
-        return await RunnableLambda(plain).ainvoke(word)
-
-    return await RunnableLambda(outer).ainvoke("a-")
-
-
-@runnable(["yes", " ", "no"], ("outer", [MODEL]))
-async def events_of_a_runnable() -> Any:
-    async def outer(question: str) -> Any:
-        return (await model().ainvoke(question)).content
-
-    events = RunnableLambda(outer).astream_events("?", version="v2")
-    chunks = [
-        event["data"]["chunk"].content
-        async for event in events
-        if event["event"] == "on_chat_model_stream"
-    ]
-    return [chunk for chunk in chunks if chunk]

@@ -14,7 +14,9 @@ import importlib
 import importlib.util
 import logging
 import threading
+import uuid
 import weakref
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -336,6 +338,7 @@ if LANGSMITH_IS_WEAK:
         gc.collect()
         assert gone() is None
         # Another client's server would not know the parent, nor is it to be told of it.
+        assert context.run(get_current_run_tree) is None
         context.run(late)
         assert recording.forest().shape == [("late", [])]
 
@@ -374,6 +377,22 @@ def check_that_a_context_keeps(*, the_run: bool) -> None:
     assert (runs_alive() > before, seen() is not None) == (the_run, the_run)
 
 
+NAMES = {
+    "address",
+    "dangerously_allow_filesystem",
+    "dotted_order",
+    "id",
+    "ls_client",
+    "name",
+    "parent_run_id",
+    "replicas",
+    "run_type",
+    "session_id",
+    "session_name",
+    "start_time",
+    "trace_id",
+}
+
 if LANGSMITH_IS_WEAK:
 
     @pytest.fixture
@@ -390,6 +409,30 @@ if LANGSMITH_IS_WEAK:
             assert not data
         assert run.model_dump(exclude_none=True)["id"] == run.id
         assert run.to_headers()["langsmith-trace"] == run.dotted_order
+
+    def test_a_gone_run_is_named_again_by_all_that_a_child_goes_by(installed: Any) -> None:
+        patched: Any = vars(run_helpers)["weakref"]
+        client = Outgoing()
+        run = RunTree(
+            name="one",
+            run_type="tool",
+            parent_run=RunTree(name="above", client=client),
+            start_time=datetime(2026, 1, 1, tzinfo=timezone.utc),
+            project_id=uuid.uuid4(),
+            replicas=[{"project_name": "a copy of it", "updates": None}],
+            dangerously_allow_filesystem=True,
+            client=client,
+        )
+        names = NAMES.intersection(RunTree.model_fields)
+        if "address" in names:
+            run.address = "an agent"
+        reference = patched.ref(run)
+        expected = {name: getattr(run, name) for name in names}
+        del run
+        gc.collect()
+        again = reference()
+        assert {name: getattr(again, name) for name in names} == expected
+        assert expected["parent_run_id"] != expected["id"] != expected["trace_id"]
 
     def test_a_gone_run_is_the_same_for_as_long_as_somebody_holds_it(
         context: contextvars.Context,
@@ -490,7 +533,9 @@ if LANGSMITH_IS_WEAK:
             outlive(create_task, late)
         assert recording.forest().shape == SPLIT
 
-    def test_to_whatever_is_no_run_weakref_is_as_ever(installed: Any) -> None:
+    def test_to_whatever_is_no_run_weakref_is_as_ever(
+        installed: Any, caplog: pytest.LogCaptureFixture
+    ) -> None:
         patched: Any = vars(run_helpers)["weakref"]
         thing, called = Payload(), []
         reference = patched.ref(thing, called.append)
@@ -499,6 +544,7 @@ if LANGSMITH_IS_WEAK:
         assert dir(patched) == dir(weakref)
         del thing
         assert called == [reference]
+        assert not caplog.records
 
     def test_a_reference_to_a_run_compares_and_calls_back_as_a_weak_one_does(
         installed: Any,
