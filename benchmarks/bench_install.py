@@ -156,7 +156,9 @@ def report(title: str, measures: dict[str, Callable[[], float]], target: str = "
     for name in names:
         against = "1" if name == names[0] else compare(times, name, names[0])
         nanoseconds = 1e9 * statistics.median(times[name])
-        print(f"| {name} | {against} | {nanoseconds:,.0f} | {target if name == names[-1] else ''} |")
+        print(
+            f"| {name} | {against} | {nanoseconds:,.0f} | {target if name == names[-1] else ''} |"
+        )
 
 
 def of_the_standard_library(title: str, measure: Callable[[], float], target: str = "") -> None:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import CodeType, TracebackType
 
-# The ``__main__`` that was there before. The interpreter goes on to use its namespace once it has
-# shown an error, and counts on the traceback to have kept it.
+# The ``__main__`` that was there before. The interpreter uses its namespace once more when the
+# program has ended, without a reference to it: some Pythons crash if it is gone.
 _replaced: list[ModuleType] = []
 
 # What may stand between us and the first line of the program.

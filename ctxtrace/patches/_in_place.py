@@ -41,11 +41,11 @@ class Asyncio:
         return dir(asyncio)
 
     def create_task(self, coro: Any, *, context: Context | None = None, **kwargs: Any) -> Any:
-        if context is None:
-            return asyncio.create_task(coro, **kwargs)
-        if not self._patch.active:
-            return asyncio.create_task(coro, context=context, **kwargs)
-        return within(context, coro)
+        if context is not None:
+            if self._patch.active:
+                return within(context, coro)
+            kwargs["context"] = context
+        return asyncio.create_task(coro, **kwargs)
 
     def shield(self, awaitable: Any) -> Any:
         if self._patch.active and asyncio._get_running_loop() is None:

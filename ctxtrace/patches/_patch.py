@@ -93,13 +93,6 @@ class Patch:
             raise Unexpected(f"{self.place.module} has no {self.place.attribute}")
         replacement = self.place.replace(self.original, self, settings)
         self.active = True
-        try:
-            self._set_all(owner, name, replacement)
-        except BaseException:
-            self.undo()
-            raise
-
-    def _set_all(self, owner: Any, name: str, replacement: Any) -> None:
         self._set(owner, name, replacement)
         for copy in self.place.copies:
             there = sys.modules.get(copy)

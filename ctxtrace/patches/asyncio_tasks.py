@@ -24,33 +24,32 @@ if TYPE_CHECKING:
 
 NEEDLESS = "Python 3.11 and later do it themselves" if TASKS_TAKE_CONTEXT else ""
 
-# On what stands in the place of a create_task(). A signature alone says nothing: uvloop's has
-# had the name since before it could do it.
-_MARK = "_ctxtrace_patch"
+# On what stands in the place of a create_task(). A signature alone says nothing: uvloop's shows
+# a context that it then refuses.
+_MARK = "_ctxtrace_takes_context"
 
 
 def takes_context() -> bool:
     """Whether ``asyncio.create_task`` takes a context now, thanks to us."""
-    patch = getattr(asyncio.create_task, _MARK, None)
-    return patch is not None and patch.active
+    return hasattr(asyncio.create_task, _MARK)
 
 
-def _function(original: Any, patch: Patch, _: Settings) -> Any:
-    def create_task(coro: Any, **kwargs: Any) -> Any:
-        if patch.active:
-            coro = _within(kwargs.pop("context", None), coro)
-        return original(coro, **kwargs)
-
-    return _shown_as(original, create_task, patch)
+# Both go on taking a context when their patch is not active any more, where they are held by name
+# or lie beneath what others have put there: LangSmith and LangChain remember that they do.
 
 
-def _method(original: Any, patch: Patch, _: Settings) -> Any:
-    def create_task(self: Any, coro: Any, **kwargs: Any) -> Any:
-        if patch.active:
-            coro = _within(kwargs.pop("context", None), coro)
-        return original(self, coro, **kwargs)
+def _function(original: Any, _patch: Patch, _: Settings) -> Any:
+    def create_task(coro: Any, *, context: Context | None = None, **kwargs: Any) -> Any:
+        return original(_within(context, coro), **kwargs)
 
-    return _shown_as(original, create_task, patch)
+    return _shown_as(original, create_task)
+
+
+def _method(original: Any, _patch: Patch, _: Settings) -> Any:
+    def create_task(self: Any, coro: Any, *, context: Context | None = None, **kwargs: Any) -> Any:
+        return original(self, _within(context, coro), **kwargs)
+
+    return _shown_as(original, create_task)
 
 
 def _within(context: Any, coro: Any) -> Any:
@@ -64,7 +63,7 @@ def _within(context: Any, coro: Any) -> Any:
     return Steps.of(context, coro)
 
 
-def _shown_as(original: Any, create_task: Callable[..., Any], patch: Patch) -> Any:
+def _shown_as(original: Any, create_task: Callable[..., Any]) -> Any:
     signature = inspect.signature(original)
     if "coro" not in signature.parameters:
         raise Unexpected("it takes no 'coro'")
@@ -75,7 +74,7 @@ def _shown_as(original: Any, create_task: Callable[..., Any], patch: Patch) -> A
     functools.update_wrapper(create_task, original)
     shown: Any = create_task
     shown.__signature__ = signature.replace(parameters=tuple(parameters.values()))
-    setattr(shown, _MARK, patch)
+    setattr(shown, _MARK, True)
     return shown
 
 

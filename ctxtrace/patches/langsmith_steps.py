@@ -94,10 +94,11 @@ def _to_thread(original: Any, patch: Patch, _: Settings) -> Any:
         if not patch.active or asyncio._get_running_loop() is not None:
             return await original(*args, **kwargs)
         # Under trio: here, as LangSmith does it for functions that are not asynchronous.
-        given = kwargs.pop("__ctx", None)
-        if isinstance(args[0], Context):  # since LangSmith 0.8 it comes first
-            given, *args = args
-        context = copy_context() if given is None else given
+        context = kwargs.pop("__ctx", None)
+        if isinstance(args[0], Context):  # newer releases take it as the first argument
+            context, args = args[0], args[1:]
+        elif context is None:
+            context = copy_context()
         return context.run(*args, **kwargs)
 
     return to_thread
@@ -126,6 +127,7 @@ def _traceable(original: Any, patch: Patch, _: Settings) -> Any:
 
 # The one that is asked by functions that were decorated under an earlier one too.
 _latest: list[Patch | None] = [None]
+
 
 def _driven(traced: Any) -> Any:
     """Return a traced function whose streams are driven; another kind of function as it is."""

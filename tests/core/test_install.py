@@ -625,6 +625,23 @@ def test_a_covered_timer_passes_through_and_the_next_cycle_works(monkeypatch, ca
     assert seen == ["nobody", "ada"] * 2
 
 
+def test_what_somebody_put_on_timers_before_is_called_too(monkeypatch):
+    started, seen = [], []
+
+    def theirs(timer):
+        started.append(timer)
+        threading.Thread.start(timer)
+
+    monkeypatch.setattr(threading.Timer, "start", theirs)
+    with ctxtrace.install(), serving("ada"):
+        ours = threading.Timer.start
+        start_and_join(threading.Timer(0, lambda: seen.append(user())))
+    assert vars(threading.Timer)["start"] is theirs
+    ours(last := threading.Timer(0, user))
+    last.join(LIMIT)
+    assert (len(started), seen) == (2, ["ada"])
+
+
 def start_and_join(thread):
     thread.start()
     thread.join(LIMIT)

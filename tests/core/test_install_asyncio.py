@@ -269,14 +269,10 @@ else:
             task = asyncio.create_task(who(), context=adas())
         assert await task == "ada"
 
-    async def test_what_took_our_create_task_by_name_has_asyncios_own_after_uninstall():
+    async def test_what_took_our_create_task_by_name_goes_on_taking_a_context():
         with ctxtrace.install():
             create_task = asyncio.create_task
-        assert await create_task(rename("bob"), name="mine") == "bob"
-        coro = who()
-        with pytest.raises(TypeError, match="unexpected keyword argument 'context'"):
-            create_task(coro, context=adas())
-        coro.close()
+        assert await create_task(who(), name="mine", context=adas()) == "ada"
 
     async def test_switched_off_by_name_it_leaves_asyncio_alone():
         before = what_stands_there()

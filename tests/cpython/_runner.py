@@ -115,6 +115,7 @@ class Result:
         self._skipped = result.skipped
         # Tests that failed as they are to, with what they said.
         self.expected: dict[str, str] = {test.id(): text for test, text in result.expectedFailures}
+        self.names = [test.id() for test, _ in [*result.failures, *result.errors]]
         self.failed = len(result.failures) + len(result.errors) + len(result.unexpectedSuccesses)
         apart = len(result.skipped) + len(result.expectedFailures)
         self.passed = result.testsRun - self.failed - apart

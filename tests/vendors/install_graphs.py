@@ -268,3 +268,39 @@ async def the_functional_api() -> Any:
         return "".join(await asyncio.gather(asynchronous(), synchronous())) + word
 
     return await workflow.ainvoke("-a")
+
+
+@GRAPHS.returns(
+    "leafleaf",
+    (
+        "LangGraph",
+        [
+            (
+                "workflow",
+                [
+                    ("asynchronous", [("inner", [LEAF])]),
+                    ("synchronous", [("inner", [LEAF]), SYNC_LEAF]),
+                ],
+            )
+        ],
+    ),
+)
+async def tasks_called_in_tasks() -> Any:
+    @task
+    async def inner() -> str:
+        return await leaf()
+
+    @task
+    async def asynchronous() -> str:
+        return await inner()
+
+    @task
+    def synchronous() -> str:
+        sync_leaf()
+        return inner().result()
+
+    @entrypoint()
+    async def workflow(_: Any) -> str:
+        return await asynchronous() + await synchronous()
+
+    return await workflow.ainvoke("?")

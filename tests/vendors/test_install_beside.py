@@ -1,4 +1,4 @@
-"""install() beside others that carry: OpenTelemetry's threads, LangSmith's and LangChain's pools."""
+"""install() beside OpenTelemetry's threads, and LangSmith's and LangChain's pools."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ import langsmith.utils
 import pytest
 from core.support import LIMIT, WeakTracer, has_parent, serving, user
 from langchain_core.runnables.config import ContextThreadPoolExecutor as LangChainsPool
-from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.instrumentation.threading import ThreadingInstrumentor
 from vendors.crossings import Gate
-from vendors.tracers import LANGSMITH_IS_WEAK, LangChain, LangSmith, OpenTelemetry, OwnVariable
+from vendors.tracers import LangChain, LangSmith, OpenTelemetry, OwnVariable
 
 import ctxtrace
 
@@ -36,7 +35,7 @@ SPLIT = [("inner", []), ("outer", [])]
 @pytest.fixture
 def instrumentor():
     """One that is not instrumented, and whatever it leaves behind is taken away."""
-    before = [vars(owner).get(name) for owner, name in CHANGED]
+    before = standing_there()
     instrumentor = ThreadingInstrumentor()
     yield instrumentor
     ctxtrace.uninstall()
@@ -135,7 +134,7 @@ def test_the_span_and_the_variable_are_carried_beside_the_instrumentor(
 ):
     with both_in_order(order, instrumentor):
         assert seen_across(way, otel) == ("ada", WHOLE)
-    assert caplog.records == []
+        assert caplog.records == []
 
 
 @orders
@@ -145,7 +144,7 @@ def test_with_trace_the_span_alone_is_carried_beside_the_instrumentor(
 ):
     with both_in_order(order, instrumentor, variables="trace"):
         assert seen_across(way, otel) == ("nobody", WHOLE)
-    assert [record for record in caplog.records if "changed again" not in record.msg] == []
+        assert caplog.records == []
 
 
 @orders
@@ -194,24 +193,38 @@ def test_pins_are_held_beside_the_instrumentor(order, instrumentor, otel):
         undo()
 
 
-def seen_by(owner):
-    return [getattr(owner_, name) for owner_, name in CHANGED if owner in (None, owner_)]
+def standing_there():
+    return [vars(owner).get(name) for owner, name in CHANGED]
 
 
-@orders
-def test_what_is_taken_back_last_in_first_out_is_as_it_was(order, instrumentor, otel, caplog):
-    before = seen_by(None)
-    installation = both_in_order(order, instrumentor)
-    if order == "before":
-        installation.uninstall()
-        instrumentor.uninstrument()
-    else:
-        instrumentor.uninstrument()
-        installation.uninstall()
-    assert all(now is then for now, then in zip(seen_by(None), before))
+def are_identical(these, those):
+    return all(this is that for this, that in zip(these, those))
+
+
+def test_uninstall_leaves_an_instrumentor_that_was_there_before_as_it_was(
+    instrumentor, otel, caplog
+):
+    instrument(instrumentor)
+    before = standing_there()
+    with ctxtrace.install():
+        assert not are_identical(standing_there(), before)
+    assert are_identical(standing_there(), before)
+    assert seen_across(submit, otel) == ("nobody", WHOLE)
+    instrumentor.uninstrument()
+    assert seen_by_all_ways() == ["nobody"] * len(WAYS)
     assert caplog.records == []
-    for way in WAYS:
-        assert seen_across(way, otel)[0] == "nobody"
+
+
+def test_uninstrumenting_leaves_what_was_installed_before_as_it_was(instrumentor, otel, caplog):
+    with ctxtrace.install():
+        before = standing_there()
+        instrument(instrumentor)
+        assert not are_identical(standing_there(), before)
+        instrumentor.uninstrument()
+        assert are_identical(standing_there(), before)
+        assert seen_across(submit, otel) == ("ada", WHOLE)
+    assert seen_by_all_ways() == ["nobody"] * len(WAYS)
+    assert caplog.records == []
 
 
 def test_what_is_beneath_the_instrumentor_passes_through_and_the_rest_is_its_own(
@@ -245,15 +258,9 @@ def seen_by_all_ways():
 def test_limit_an_instrumentor_beneath_ours_does_not_find_itself(instrumentor, otel):
     """It looks for its own wrapper on top, finds ours, and leaves all as it is."""
     installation = both_in_order("before", instrumentor)
-    its_own = [vars(threading.Thread)["start"].__wrapped__, vars(threading.Thread)["run"]]
     instrumentor.uninstrument()
     installation.uninstall()
     assert seen_across(submit, otel) == ("nobody", WHOLE)
-    instrument(instrumentor)  # it takes itself for taken off
-    instrumentor.uninstrument()
-    instrumentor._uninstrument()
-    assert seen_by_all_ways() == ["nobody"] * len(WAYS)
-    del its_own
 
 
 # LangSmith's and LangChain's pools, which copy the context themselves and pin nothing.
@@ -350,14 +357,3 @@ def test_what_their_pools_submit_is_carried_once(make, monkeypatch):
         crossing = crossing.func
         contexts.append(getattr(crossing, "__self__", None))
     assert len([context for context in contexts if context is not None]) == 1
-
-
-def test_the_context_of_opentelemetry_is_its_own_again(instrumentor, otel):
-    before = otel_context.get_current()
-    with both_in_order("before", instrumentor):
-        seen_across(submit, otel)
-    assert otel_context.get_current() == before
-
-
-def test_there_is_a_langsmith_of_either_kind():
-    assert LangSmith.keeps_ended_parents is not LANGSMITH_IS_WEAK

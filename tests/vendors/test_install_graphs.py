@@ -8,10 +8,12 @@ and without.
 from __future__ import annotations
 
 import asyncio
+import functools
 import sys
 from contextvars import ContextVar, copy_context
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 from langsmith import traceable
 from vendors.install_graphs import GRAPHS
@@ -145,6 +147,26 @@ if not LANGGRAPH_NESTS:
         assert result == case.result
         assert len(trees) > 1
 
+    def test_graphs_run_as_ever_when_asyncio_is_put_back_beneath_what_others_put_there(
+        monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        case = GRAPHS[0]
+        monkeypatch.setattr(asyncio, "create_task", asyncio.create_task)  # puts it back
+        assert len(outcome(on_asyncio, case.main)[1]) > 1  # and the libraries remember why
+        with ctxtrace.install():
+            ours = asyncio.create_task
+
+            @functools.wraps(ours)
+            def theirs(coro: Any, **kwargs: Any) -> Any:
+                return ours(coro, **kwargs)
+
+            monkeypatch.setattr(asyncio, "create_task", theirs)
+            assert outcome(on_asyncio, case.main) == (case.result, [case.tree])
+        result, trees = outcome(on_asyncio, case.main)
+        assert result == case.result
+        assert len(trees) > 1
+        assert "create_task was changed again" in caplog.text
+
     def test_libraries_that_remember_what_asyncio_can_do_forget_it_with_us() -> None:
         from langchain_core.runnables.utils import asyncio_accepts_context as langchains
         from langsmith._internal._aiter import asyncio_accepts_context as langsmiths
@@ -154,6 +176,35 @@ if not LANGGRAPH_NESTS:
             assert outcome(on_asyncio, case.main) == (case.result, [case.tree])
         assert (langchains(), langsmiths()) == (False, False)
         assert outcome(on_asyncio, case.main)[0] == case.result
+
+
+OTHERS: list[tuple[str, str, Any]] = [
+    ("langchain_steps", "langchain_core.runnables.utils.coro_with_context", named),
+    ("langgraph_steps", "langgraph._internal._runnable.asyncio", anyio),
+]
+if not LANGGRAPH_NESTS:
+    OTHERS += [
+        ("asyncio", "langchain_core.runnables.utils.asyncio_accepts_context", named),
+        ("asyncio", "langsmith._internal._aiter.asyncio_accepts_context", named),
+        ("langgraph", "langgraph._internal._runnable.ASYNCIO_ACCEPTS_CONTEXT", None),
+        ("uvloop", "uvloop.Loop.create_task", named),
+    ]
+
+
+@pytest.mark.parametrize(("site", "place", "other"), OTHERS)
+def test_what_is_not_as_it_was_known_is_left_alone(
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    site: str,
+    place: str,
+    other: Any,
+) -> None:
+    owner, name = _split(place)
+    monkeypatch.setattr(owner, name, other)
+    with ctxtrace.install() as installation:
+        assert getattr(owner, name) is other
+        assert "unknown version" in states(installation)[site]
+    assert f"leaves {place} alone" in caplog.text
 
 
 def states(installation: ctxtrace.Installation) -> dict[str, set[str]]:
