@@ -329,6 +329,7 @@ def soak(session: nox.Session) -> None:
     session.run("python", "benchmarks/soak.py")
     session.run("python", "benchmarks/soak_streams.py")
     session.run("python", "benchmarks/soak_queues.py")
+    session.run("python", "benchmarks/soak_install.py")
 
 
 @nox.session(python=["3.9", "3.10", NEWEST])
@@ -338,6 +339,17 @@ def servers(session: nox.Session) -> None:
     _must_be(session, session.python)
     _install(session, ".[all]", "--group", "servers")
     session.run("python", "tests/servers/run_streams.py", *session.posargs)
+
+
+@nox.session(python=PYTHONS)
+def traced_generators(session: nox.Session) -> None:
+    """Run CPython's tests of generators with LangSmith's @traceable, without install() and with."""
+    assert isinstance(session.python, str)
+    _must_be(session, session.python)
+    _install(session, ".[langsmith]")
+    file = "tests/cpython/run_traced_generators.py"
+    session.run("python", file, "--control")
+    session.run("python", file)
 
 
 @nox.session(python=PYTHONS)

@@ -48,7 +48,8 @@ _OF_THE_THREAD = (("sniffio", "current_async_library_cvar"),)
 def settle(context: Context, *, here: bool) -> Context:
     """Make a copied context true of this thread, or of one that runs nothing yet."""
     for module, name in _OF_THE_THREAD:
-        variable = getattr(sys.modules.get(module), name, None)
+        library = sys.modules.get(module)
+        variable = None if library is None else getattr(library, name, None)
         if variable is not None:
             value = variable.get(None) if here else None
             if context.get(variable) != value:
@@ -90,9 +91,16 @@ def release(crossing: Callable[..., Any]) -> None:
 # LangChain's executors submit. That is not carried twice, and lacks only the pin.
 
 
+_MAY_BRING_ONE = (partial, BuiltinMethodType)
+
+
 def carry_once(function: Callable[..., Any]) -> Callable[..., Any]:
     """Do what `cross` does, if the function does not bring a context along itself."""
-    return cross(function) if _context_of(function) is None else _with_pins(function)
+    # Written for speed: this is at every submit() of a program.
+    brings: Any = function
+    if isinstance(brings, _MAY_BRING_ONE) and _context_of(brings) is not None:
+        return _with_pins(function)
+    return _crossing(copy_context(), take_pins(), function)
 
 
 def carry_each(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -220,7 +220,7 @@ def install(
         )
     extra = tuple(_names("infrastructure", infrastructure))
     if _gevent_has_patched():
-        reason = "gevent has patched threading: its greenlets carry contexts by themselves"
+        reason = "gevent has patched threading, and threads are greenlets there"
         logger.warning("install() changes nothing: %s.", reason)
         return Installation(None, skipped, reason)
     once, each = (carry_once, carry_each) if variables == "all" else (carry_traces, carry_traces)

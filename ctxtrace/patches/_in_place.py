@@ -8,6 +8,7 @@ steps are all taken in one task.
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import TYPE_CHECKING, Any
 
 from .._drive import Steps, drive_awaitable
@@ -23,6 +24,19 @@ def within(context: Context, awaitable: Any) -> Any:
     if hasattr(awaitable, "send"):
         return Steps.of(context, awaitable)
     return drive_awaitable(context, awaitable, None)
+
+
+def too_deep() -> bool:
+    """Whether half of the stack is used up.
+
+    A task begins a new stack, and what is driven in place stands on that of its caller. Where
+    there would be no end to it, as with an agent that calls itself, a task is the better one.
+    """
+    try:
+        sys._getframe(sys.getrecursionlimit() // 2)  # pyright: ignore[reportPrivateUsage]
+    except ValueError:
+        return False
+    return True
 
 
 class Asyncio:
@@ -42,7 +56,7 @@ class Asyncio:
 
     def create_task(self, coro: Any, *, context: Context | None = None, **kwargs: Any) -> Any:
         if context is not None:
-            if self._patch.active:
+            if self._patch.active and not too_deep():
                 return within(context, coro)
             kwargs["context"] = context
         return asyncio.create_task(coro, **kwargs)

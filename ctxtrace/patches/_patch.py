@@ -112,6 +112,7 @@ class Patch:
             hands on what it is given.
         """
         self.active = False
+        self._add_copies_taken_since()
         covered: list[str] = []
         for owner, name, before, replacement in reversed(self._replaced):
             if vars(owner).get(name, _MISSING) is not replacement:
@@ -122,6 +123,15 @@ class Patch:
                 setattr(owner, name, before)
         self._replaced.clear()
         return covered
+
+    def _add_copies_taken_since(self) -> None:
+        # By modules that were imported after the patch was put in place.
+        owners = [owner for owner, *_ in self._replaced]
+        for _, name, _, replacement in self._replaced[:1]:
+            for copy in self.place.copies:
+                there = sys.modules.get(copy)
+                if there not in owners and vars(there or self).get(name) is replacement:
+                    self._replaced.append((there, name, self.original, replacement))
 
 
 def _name_of(owner: Any) -> str:

@@ -10,7 +10,7 @@ import functools
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from ._in_place import within
+from ._in_place import too_deep, within
 from ._patch import Place, Unexpected
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def _in_place(original: Any, patch: Patch, _: Settings) -> Any:
 
     @functools.wraps(original)
     def coro_with_context(coro: Any, context: Context, *, create_task: bool = False) -> Any:
-        if create_task or not patch.active:
+        if create_task or not patch.active or too_deep():
             return original(coro, context, create_task=create_task)
         return within(context, coro)
 

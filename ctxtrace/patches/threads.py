@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 
 
 def _thread_start(original: Any, patch: Patch, settings: Settings) -> Any:
+    timer = threading.Timer  # as it is now: gevent puts a class of its own in its place
+
     @functools.wraps(original)
     def start(self: threading.Thread) -> None:
         # A timer is another site's, which may be switched off.
-        if not patch.active or isinstance(self, threading.Timer):
+        if not patch.active or isinstance(self, timer):
             return original(self)
         return _start(self, original, settings)
 
@@ -29,7 +31,12 @@ def _thread_start(original: Any, patch: Patch, settings: Settings) -> Any:
 def _timer_start(original: Any, patch: Patch, settings: Settings) -> Any:
     # Inherited, unless somebody else has changed it too. What is inherited is looked up anew
     # each time, for that may be changed by others, now or later.
-    beneath = original if "start" in vars(threading.Timer) else _inherited_start
+    timer = threading.Timer
+
+    def inherited(self: threading.Timer) -> None:
+        super(timer, self).start()
+
+    beneath = original if "start" in vars(timer) else inherited
 
     @functools.wraps(original)
     def start(self: threading.Timer) -> None:
@@ -38,10 +45,6 @@ def _timer_start(original: Any, patch: Patch, settings: Settings) -> Any:
         return _start(self, beneath, settings)
 
     return start
-
-
-def _inherited_start(timer: threading.Timer) -> None:
-    super(threading.Timer, timer).start()
 
 
 def _start(thread: threading.Thread, start: Any, settings: Settings) -> None:

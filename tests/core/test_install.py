@@ -347,6 +347,8 @@ def test_a_library_whose_import_is_forbidden_is_absent(library, monkeypatch, cap
     monkeypatch.setitem(sys.modules, library.name, None)
     with ctxtrace.install() as installation:
         assert the_site(installation).state == "absent"
+        monkeypatch.delitem(sys.modules, library.name)
+        assert library.imported().number() == 2
     assert warnings_in(caplog) == []
 
 

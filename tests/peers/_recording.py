@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import pytest
+import pytest
 
 # From good to bad: a test has several reports, and the worst of them counts.
 _WORSE = ("passed", "xfailed", "skipped", "xpassed", "failed", "error")
@@ -37,6 +35,20 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 def pytest_runtest_logfinish(nodeid: str) -> None:
     _write(nodeid, *_outcomes.pop(nodeid, ("no report", "")))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+
+    def leave() -> None:
+        # Without the exit handlers: some of LangSmith's tests leave behind what waits for minutes
+        # for a server, with install() or without.
+        if reporter is not None:
+            reporter.flush()
+        os._exit(int(session.exitstatus))
+
+    session.config.add_cleanup(leave)
 
 
 def _worse(outcome: str, than: str) -> bool:

@@ -251,3 +251,17 @@ def test_after_uninstall_all_of_it_is_identical_to_what_it_was() -> None:
     before = attributes()
     ctxtrace.install().uninstall()
     assert all(now is then for now, then in zip(attributes(), before))
+
+
+def test_what_was_taken_by_name_since_install_is_put_back_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from langchain_core.runnables import base, utils
+
+    original = utils.coro_with_context
+    with monkeypatch.context() as patch:
+        patch.delitem(sys.modules, base.__name__)
+        installation = ctxtrace.install()
+    monkeypatch.setattr(base, "coro_with_context", utils.coro_with_context)  # as its import would
+    installation.uninstall()
+    assert base.coro_with_context is utils.coro_with_context is original
