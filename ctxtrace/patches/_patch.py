@@ -130,7 +130,9 @@ class Patch:
         for _, name, _, replacement in self._replaced[:1]:
             for copy in self.place.copies:
                 there = sys.modules.get(copy)
-                if there not in owners and vars(there or self).get(name) is replacement:
+                if there is None or there in owners:
+                    continue
+                if vars(there).get(name) is replacement:
                     self._replaced.append((there, name, self.original, replacement))
 
 

@@ -673,3 +673,20 @@ def test_each_of_langsmiths_names_is_back_after_uninstall() -> None:
         assert all(a is not b for a, b in zip(before, during))
     after = [*(vars(run_helpers)[name] for name in names), _aiter.aio_to_thread]
     assert all(a is b for a, b in zip(before, after))
+
+
+# What is driven in place stands on its caller's stack.
+
+
+async def calls_itself(depth: int) -> int:
+    if depth == 0:
+        return 0
+    return 1 + await run_helpers.traceable(calls_itself)(depth - 1)
+
+
+@pytest.mark.parametrize("with_install", [True, False])
+def test_a_traced_coroutine_may_call_itself_as_deep_as_it_may_without(
+    recording: LangSmithRecording, with_install: bool
+) -> None:
+    with ctxtrace.install() if with_install else contextlib.nullcontext():
+        assert asyncio.run(calls_itself(400)) == 400
