@@ -9,6 +9,9 @@ runs the tests twice, in two processes of their own, and compares them test by t
 without install() and does not with it is run again by itself, to tell chance from loss, and
 what is lost fails the run. So does a run that says nothing: too few tests passed, install() was
 not in force, or pytest did not come to its end.
+
+Before Python 3.11, what is skipped for want of it is then run both ways, too: install() brings
+some of it.
 """
 
 from __future__ import annotations
@@ -147,7 +150,7 @@ class Outcomes(NamedTuple):
     said: dict[str, str]
     sites: list[list[str]]
     status: int
-    took: float
+    log: Path
 
 
 class Run:
@@ -156,6 +159,7 @@ class Run:
     def __init__(
         self, folder: Path, name: str, installed: bool, tests: list[str], options: list[str]
     ) -> None:
+        self.label = "with install():" if installed else "without install():"
         peer = PEERS[name]
         self._home = Path(tempfile.mkdtemp(prefix="peer-", dir=folder))
         # Each run has a copy of its own: tests write files where they are, too.
@@ -182,8 +186,8 @@ class Run:
             **dict(peer.environment),
         }
         self._began = time.monotonic()
-        self.log = folder / f"{self._home.name}-{'with' if installed else 'without'}.log"
-        with self.log.open("w") as log:
+        self._log = folder / f"{self._home.name}-{'with' if installed else 'without'}.log"
+        with self._log.open("w") as log:
             self._process = subprocess.Popen(
                 command,
                 cwd=source,
@@ -205,7 +209,22 @@ class Run:
         sites = self._home / "sites"
         listed = json.loads(sites.read_text()) if sites.exists() else []
         shutil.rmtree(self._home, ignore_errors=True)
-        return Outcomes(tests, said, listed, status, took)
+        counts = Counter(tests.values())
+        summary = ", ".join(f"{counts[outcome]} {outcome}" for outcome in sorted(counts))
+        self.summary = f"{self.label:19} {len(tests)} tests: {summary}; {took:.0f} s"
+        return Outcomes(tests, said, listed, status, self._log)
+
+
+def _both_ways(
+    folder: Path, name: str, tests: list[str], options: list[str], *, quiet: bool = False
+) -> tuple[Outcomes, Outcomes]:
+    """Run the tests without install() and with it, at once: both meet the same noise."""
+    runs = [Run(folder, name, installed, tests, options) for installed in (False, True)]
+    without, under = (each.outcomes() for each in runs)
+    if not quiet:
+        for each in runs:
+            print(each.summary)
+    return without, under
 
 
 def run(name: str, folder: Path, options: list[str]) -> int:
@@ -214,19 +233,13 @@ def run(name: str, folder: Path, options: list[str]) -> int:
     peer = PEERS[name]
     python = sys.version.split()[0]
     print(f"\n{name} {importlib.metadata.version(name)} on Python {python}, its own tests:")
-    # At once, for they take their time; the machine's noise then meets both.
-    runs = [Run(folder, name, installed, [peer.tests], options) for installed in (False, True)]
-    without, under = (each.outcomes() for each in runs)
-    for label, each in (("without", without), ("with", under)):
-        counts = Counter(each.tests.values())
-        listed = ", ".join(f"{counts[outcome]} {outcome}" for outcome in sorted(counts))
-        print(f"{label + ' install():':19} {len(each.tests)} ran: {listed}; {each.took:.0f} s")
+    without, under = both = _both_ways(folder, name, [peer.tests], options)
     states = Counter(state for _, _, state, _ in under.sites)
     print("places:", ", ".join(f"{count} {state}" for state, count in sorted(states.items())))
 
     complaints = [
-        f"pytest ended with exit status {each.status}, see {run.log}"
-        for run, each in zip(runs, (without, under))
+        f"pytest ended with exit status {each.status}, see {each.log}"
+        for each in both
         if each.status not in (0, 1)
     ]
     passed = [test for test, outcome in without.tests.items() if outcome in PASSED]
@@ -247,6 +260,15 @@ def run(name: str, folder: Path, options: list[str]) -> int:
             print(f"passes with, {without.tests.get(test, 'did not run')} without: {test}")
     lost = _lost(folder, name, differ, options) if len(differ) <= FEW else differ
     complaints += [f"lost under install(): {test}" for test in lost]
+    if sys.version_info < (3, 11):
+        print("what is skipped for want of Python 3.11:")
+        unskipping = [*options, "-p", "_unskipping"]
+        without, under = _both_ways(folder, name, [peer.tests], unskipping)
+        complaints += [
+            f"lost under install(), where it is not skipped: {test}"
+            for test, outcome in without.tests.items()
+            if outcome in PASSED and under.tests.get(test) not in PASSED
+        ]
     for complaint in complaints:
         print(f"ERROR: {complaint}")
     print(f"{len(passed) - len(lost)} passed, {len(lost)} failed", flush=True)
@@ -263,20 +285,20 @@ def _lost(folder: Path, name: str, differ: list[str], options: list[str]) -> lis
     for test in differ:
         passes = {False: 0, True: 0}
         for _ in range(AGAIN):
-            both = [Run(folder, name, installed, [test], options) for installed in (False, True)]
+            both = _both_ways(folder, name, [test], options, quiet=True)
             for installed, each in zip((False, True), both):
-                passes[installed] += each.outcomes().tests.get(test) in PASSED
+                passes[installed] += each.tests.get(test) in PASSED
                 each.log.unlink()
         told = f"by itself, {passes[False]} of {AGAIN} without, {passes[True]} of {AGAIN} with"
         if passes[True] == AGAIN:
             # It may be lost by what an earlier test left behind.
-            file = Run(folder, name, True, [test.partition("::")[0]], options)
-            among = file.outcomes().tests.get(test) in PASSED
+            file = Run(folder, name, True, [test.partition("::")[0]], options).outcomes()
+            among = file.tests.get(test) in PASSED
             file.log.unlink()
             told += f"; {'passes' if among else 'fails'} with the rest of its file"
             chance = among
         else:
-            chance = passes[True] >= passes[False]
+            chance = 0 < passes[False] <= passes[True]
         print(f"{'chance' if chance else 'lost'}: {test}: passes {told}")
         if not chance:
             lost.append(test)
