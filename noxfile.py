@@ -360,3 +360,24 @@ def bench(session: nox.Session) -> None:
     for file in sorted((ROOT / "benchmarks").glob("bench_*.py")):
         session.run("python", str(file), *session.posargs)
     session.run("python", "benchmarks/memory_queues.py")
+
+
+@nox.session
+@nox.parametrize(
+    ["peer", "python"],
+    [
+        nox.param(peer, python, id=f"{peer}-{python}")
+        # The newest Python that LangChain and LangGraph do not reach by themselves, and the newest.
+        for python in ("3.10", NEWEST)
+        for peer in ("langsmith", "langchain-core", "langgraph")
+    ],
+)
+def peers(session: nox.Session, peer: str) -> None:
+    """Run the unit tests of LangSmith, LangChain core or LangGraph, without install() and with."""
+    assert isinstance(session.python, str)
+    _must_be(session, session.python)
+    _install(session, ".[all]", "pip", "pytest", "pytest-timeout", "pytest-xdist")
+    folder = str(Path(session.create_tmp()).resolve() / peer)
+    session.run("python", "tests/peers/run_peers.py", "fetch", peer, folder)
+    session.install("--requirement", f"{folder}/requirements.txt")
+    session.run("python", "tests/peers/run_peers.py", "run", peer, folder, "--", *session.posargs)

@@ -72,9 +72,9 @@ class Patch:
     __slots__ = ("_replaced", "active", "original", "place")
 
     def __init__(self, place: Place) -> None:
-        self.place = place
+        self.place: Place = place
         self.original: Any = None
-        self.active = False
+        self.active: bool = False
         # What was replaced: owner, name, what stood in the owner itself, what stands there now.
         self._replaced: list[tuple[Any, str, Any, Any]] = []
 

@@ -71,7 +71,7 @@ PEERS = {
         groups=("dev", "lint", "test"),
         tests="tests/unit_tests",
         package="langsmith",
-        at_least=1,
+        at_least=2500,
         # Has the tests' httpx be the fork that LangSmith prefers, or their mocks mock nothing.
         path=("tests/httpx2_alias",),
         without=(
@@ -89,14 +89,14 @@ PEERS = {
         groups=("test",),
         tests="tests/unit_tests",
         package="langchain_core",
-        at_least=1,
+        at_least=2000,
         options=("--benchmark-disable", "--disable-socket", "--allow-unix-socket"),
     ),
     "langgraph": Peer(
         groups=("test",),
         tests="tests",
         package="langgraph",
-        at_least=1,
+        at_least=2000,
         # Without the databases that need a server.
         environment=(("NO_DOCKER", "true"),),
     ),
