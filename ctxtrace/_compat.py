@@ -40,7 +40,7 @@ def strip_our_frames(error: BaseException) -> None:
     traceback = error.__traceback__
     while traceback is not None and _is_ours(traceback.tb_frame.f_globals.get("__name__")):
         traceback = traceback.tb_next
-    error.__traceback__ = traceback
+    error.with_traceback(traceback)  # an exception's class may refuse that its attributes are set
 
 
 def _is_ours(module: object) -> bool:

@@ -5,6 +5,7 @@ A module of its own because wrapt takes time to import, and only who decorates n
 
 from __future__ import annotations
 
+from types import FunctionType, MethodType
 from typing import Any
 
 import wrapt
@@ -14,6 +15,13 @@ _FunctionWrapper: Any = vars(wrapt)["FunctionWrapper"]  # which its types leave 
 
 class Function(_FunctionWrapper):
     """wrapt's wrapper, that is copied and pickled as functions are: by its name."""
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        # Where a function would give a method, so that it is compared, copied and referred to
+        # weakly as methods are; wrapt would give a proxy of one.
+        if not isinstance(self.__wrapped__, FunctionType):
+            return _FunctionWrapper.__get__(self, instance, owner)
+        return self if instance is None else MethodType(self, instance)
 
     def __copy__(self) -> Function:
         return self

@@ -198,7 +198,7 @@ def _decorated(
     here = kind is not drive_generator
 
     def streamed(wrapped: Any, _: object, args: Any, kwargs: Any) -> Any:
-        context = None if kind is not drive_async_generator else callers_context()
+        context = None if kind is not drive_async_generator else _callers_context()
         try:
             if new_run is None:
                 return call_here(wrapped, plain, args, kwargs, here=here, context=context)
@@ -216,7 +216,7 @@ def _decorated(
     return seen_as(target, streamed)
 
 
-def callers_context() -> Context | None:
+def _callers_context() -> Context | None:
     """Return the context of a decorator that calls here and takes the steps elsewhere."""
     frame: FrameType | None = sys._getframe(2)  # pyright: ignore[reportPrivateUsage]
     while frame is not None and frame.f_globals.get("__name__", "").startswith("wrapt."):

@@ -8,32 +8,58 @@ steps are all taken in one task.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import sys
+import types
 from typing import TYPE_CHECKING, Any
 
 from .._drive import Steps, drive_awaitable
+from ._patch import Unexpected
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from contextvars import Context
 
-    from ._patch import Patch
+    from ._patch import Patch, Settings
+
+# A task gives the loop a turn; what is driven in place gives it one so often. A program may
+# rely on it, and have its consumer look for something that another task sets.
+_TURN_EVERY = 64
+_count = itertools.count(1)
 
 
 def within(context: Context, awaitable: Any) -> Any:
     """Return what awaits `awaitable` inside `context`, in the task that awaits it."""
-    if hasattr(awaitable, "send"):
-        return Steps.of(context, awaitable)
-    return drive_awaitable(context, awaitable, None)
+    if not hasattr(awaitable, "send"):
+        return drive_awaitable(context, awaitable, None)
+    steps: Any = Steps.of(context, awaitable)
+    if next(_count) % _TURN_EVERY and not too_deep():
+        return steps
+    loop = asyncio._get_running_loop()
+    if loop is None:  # trio's turns are another matter
+        return steps
+    return loop.create_task(steps) if too_deep() else _after_a_turn(steps)
+
+
+async def _after_a_turn(steps: Any) -> Any:
+    await _turn()
+    return await steps
+
+
+@types.coroutine
+def _turn() -> Generator[None, None, None]:
+    yield
 
 
 def too_deep() -> bool:
-    """Whether half of the stack is used up.
+    """Whether much of the stack is used up.
 
     A task begins a new stack, and what is driven in place stands on that of its caller. Where
     there would be no end to it, as with an agent that calls itself, a task is the better one.
     """
     try:
-        sys._getframe(sys.getrecursionlimit() // 2)  # pyright: ignore[reportPrivateUsage]
+        # A limit that was raised says nothing of the interpreter's own stack.
+        sys._getframe(min(sys.getrecursionlimit(), 1_000) // 3)  # pyright: ignore[reportPrivateUsage]
     except ValueError:
         return False
     return True
@@ -56,7 +82,7 @@ class Asyncio:
 
     def create_task(self, coro: Any, *, context: Context | None = None, **kwargs: Any) -> Any:
         if context is not None:
-            if self._patch.active and not too_deep():
+            if self._patch.active:
                 return within(context, coro)
             kwargs["context"] = context
         return asyncio.create_task(coro, **kwargs)
@@ -65,3 +91,10 @@ class Asyncio:
         if self._patch.active and asyncio._get_running_loop() is None:
             return awaitable  # under trio, where what is shielded does not wait for anything
         return asyncio.shield(awaitable)
+
+
+def in_place_of_asyncio(original: Any, patch: Patch, _: Settings) -> Any:
+    """Replace the name ``asyncio`` of a module."""
+    if original is not asyncio:
+        raise Unexpected("it is not the module asyncio")
+    return Asyncio(patch)

@@ -4,10 +4,11 @@ LangSmith's wrapper of such a function opens the run, asks for the chunks one by
 the run. It gets the chunks from a function of its module, which `langsmith_steps` replaces:
 
 * for a generator by one that drives it, in the context that LangSmith made for it. The wrapper
-  says ``yield from``, so what is done to the wrapper is done to the generator;
+  says ``yield from``, so what is sent and thrown into the wrapper, and its closing, reaches it;
 * for an async generator, to which Python has no ``yield from``, the wrapper is made to step
   aside. It is stepped up to where it asks for the first chunk, and again to end the run. In
-  between, what is done to the stream is done to the function's own generator.
+  between, what is done to the stream is done to the function's own generator. A wrapper that
+  nobody asks to, made before install(), gets its chunks from here one by one.
 """
 
 from __future__ import annotations
@@ -18,12 +19,22 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .._compat import without_our_frames
-from .._drive import Steps, drive_generator, first_step
+from .._drive import drive_generator, first_step
+from ._in_place import within
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Generator
     from contextvars import Context
     from types import FrameType
+
+
+# Beside what LangSmith knows of a run.
+_IS_STREAM = "ctxtrace_is_stream"
+
+
+def is_stream(run_container: Any) -> bool:
+    """Whether a run is that of a stream."""
+    return _IS_STREAM in run_container
 
 
 class TracedStream:
@@ -49,12 +60,10 @@ class TracedStream:
         self._is_llm_run = is_llm_run and self._run is not None
         self._process_chunk = process_chunk
         self._results = results
-        self._is_ready = [None]
-        self.add: Callable[[Any], None] = results.append
-        if self._is_llm_run or process_chunk is not None:
-            self.add = self._add
+        self._is_ready = True
+        run_container[_IS_STREAM] = True
 
-    def _add(self, chunk: Any) -> None:
+    def add(self, chunk: Any) -> None:
         """Take note of a chunk, as LangSmith does."""
         traced = chunk if self._process_chunk is None else self._process_chunk(chunk)
         if self._is_llm_run:
@@ -73,7 +82,7 @@ class TracedStream:
     async def __anext__(self) -> None:
         if not self._is_ready:
             raise StopAsyncIteration
-        return self._is_ready.pop()
+        self._is_ready = False
 
 
 def drive_traced(stream: TracedStream) -> Any:
@@ -144,13 +153,13 @@ def _in_span(stream: TracedStream, take: Callable[[Any], Any], value: Any) -> An
 _asked: dict[FrameType, list[TracedStream]] = {}
 
 
-def step_aside(wrapper: FrameType, make: Callable[[], TracedStream]) -> TracedStream | None:
-    """Return what a wrapper is to iterate over in place of its chunks, if it was asked to."""
+def steps_aside(wrapper: FrameType, stream: TracedStream) -> bool:
+    """Whether a wrapper was asked to step aside; it then hands over its stream."""
     asked = _asked.get(wrapper)
     if asked is None:
-        return None
-    asked.append(make())
-    return asked[0]
+        return False
+    asked.append(stream)
+    return True
 
 
 class TracedAsyncGenerator:
@@ -197,8 +206,13 @@ class TracedAsyncGenerator:
         try:
             if stream.has_spans:
                 step = _await_in_span(stream, step)
-            chunk = await Steps.of(stream.context, step)
-            stream.add(chunk)
+            chunk = await within(stream.context, step)
+            try:
+                stream.add(chunk)
+            except BaseException:
+                # What the user's process_chunk raised ends the stream, as it does in LangSmith.
+                await within(stream.context, self._generator.aclose())
+                raise
         except BaseException as error:
             without_our_frames(error)
             await self._end(error)
@@ -220,11 +234,23 @@ class TracedAsyncGenerator:
             if raised is not error:
                 raise
         finally:
-            # Without what it came through in the wrapper.
-            error.__traceback__ = traceback
+            error.with_traceback(traceback)  # without what it came through in the wrapper
             del error, traceback, step
 
 
 async def _await_in_span(stream: TracedStream, step: Awaitable[Any]) -> Any:
     with stream.span():
         return await step
+
+
+async def chunks_of(stream: TracedStream) -> AsyncIterator[Any]:
+    """Give the chunks of a stream to a wrapper that asks for them one by one."""
+    take = stream.generator.__anext__
+    while True:
+        try:
+            step = _await_in_span(stream, take()) if stream.has_spans else take()
+            chunk = await within(stream.context, step)
+        except StopAsyncIteration:
+            return
+        stream.add(chunk)
+        yield chunk

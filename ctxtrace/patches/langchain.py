@@ -1,7 +1,7 @@
 """LangChain: the steps that it takes in a context are taken in the caller's own task.
 
 On Pythons before 3.11 it runs them in no context, or each in a copy of its own. Where it asks for
-a task, as it does to run steps side by side, it keeps it: see `asyncio_tasks` for what that lacks.
+a task in so many words, it gets one: see `asyncio_tasks` for what that lacks.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import functools
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from ._in_place import too_deep, within
+from ._in_place import within
 from ._patch import Place, Unexpected
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def _in_place(original: Any, patch: Patch, _: Settings) -> Any:
 
     @functools.wraps(original)
     def coro_with_context(coro: Any, context: Context, *, create_task: bool = False) -> Any:
-        if create_task or not patch.active or too_deep():
+        if create_task or not patch.active:
             return original(coro, context, create_task=create_task)
         return within(context, coro)
 

@@ -7,10 +7,9 @@ behind them it gives a new task a copy of the current context, which it has with
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
-from ._in_place import Asyncio
+from ._in_place import in_place_of_asyncio
 from ._patch import Place, Unexpected
 from .asyncio_tasks import NEEDLESS, takes_context
 
@@ -38,13 +37,7 @@ def _opened(original: Any, patch: Patch, _: Settings) -> Any:
     return _Gate(patch)
 
 
-def _in_place(original: Any, patch: Patch, _: Settings) -> Any:
-    if original is not asyncio:
-        raise Unexpected("it is not the module asyncio")
-    return Asyncio(patch)
-
-
 PLACES = (
     Place("langgraph", _RUNNABLE, "ASYNCIO_ACCEPTS_CONTEXT", _opened, needless=NEEDLESS),
-    Place("langgraph_steps", _RUNNABLE, "asyncio", _in_place),
+    Place("langgraph_steps", _RUNNABLE, "asyncio", in_place_of_asyncio),
 )

@@ -17,16 +17,27 @@ from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any
 
 from .._compat import without_our_frames
-from .._drive import drive_async_generator, drive_generator, driver_of, is_generator
-from .._snapshot import call_here, seen_as
-from ..boundaries.streams import callers_context
-from ._in_place import Asyncio
-from ._langsmith_streams import TracedAsyncGenerator, TracedStream, drive_traced, step_aside
+from .._drive import (
+    drive_async_generator,
+    drive_generator,
+    driver_of,
+    is_async_generator,
+    is_generator,
+)
+from .._snapshot import seen_as, settle
+from ..carriers import take_pins
+from ._in_place import in_place_of_asyncio, too_deep
+from ._langsmith_streams import (
+    TracedAsyncGenerator,
+    TracedStream,
+    chunks_of,
+    drive_traced,
+    is_stream,
+    steps_aside,
+)
 from ._patch import Place, Unexpected
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ._patch import Patch, Settings
 
 _SITE = "langsmith_steps"
@@ -35,12 +46,6 @@ _HELPERS = "langsmith.run_helpers"
 # What TracedStream makes of the arguments that the wrapper gives; the rest is about tasks.
 _KNOWN = frozenset(inspect.signature(TracedStream).parameters)
 _OF_TASKS = frozenset({"accepts_context"})
-
-
-def _asyncio(original: Any, patch: Patch, _: Settings) -> Any:
-    if original is not asyncio:
-        raise Unexpected("it is not the module asyncio")
-    return Asyncio(patch)
 
 
 def _checked(original: Any) -> Any:
@@ -62,13 +67,17 @@ def _iterator(original: Any, patch: Patch, _: Settings) -> Any:
     return iterator
 
 
-def _async_iterator(original: Any, _: Patch, __: Settings) -> Any:
+def _async_iterator(original: Any, patch: Patch, __: Settings) -> Any:
     @functools.wraps(_checked(original))
     def iterator(*args: Any, **kwargs: Any) -> Any:
-        wrapper = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
         of_the_stream = {k: value for k, value in kwargs.items() if k not in _OF_TASKS}
-        stream = step_aside(wrapper, lambda: TracedStream(*args, **of_the_stream))
-        return original(*args, **kwargs) if stream is None else stream
+        stream = TracedStream(*args, **of_the_stream)
+        wrapper = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
+        if is_async_generator(stream.generator) and steps_aside(wrapper, stream):
+            return stream
+        if patch.active and hasattr(type(stream.generator), "__anext__"):
+            return chunks_of(stream)
+        return original(*args, **kwargs)
 
     vars(iterator)["steps_aside"] = True
     return iterator
@@ -81,7 +90,7 @@ def _container_end(original: Any, patch: Patch, _: Settings) -> Any:
 
     @functools.wraps(original)
     def container_end(container: Any, outputs: Any = None, error: Any = None) -> Any:
-        if patch.active and isinstance(error, GeneratorExit):
+        if patch.active and isinstance(error, GeneratorExit) and is_stream(container):
             error = None  # who ends a stream early has had enough of it: no failure
         return original(container, outputs=outputs, error=error)
 
@@ -107,11 +116,11 @@ def _to_thread(original: Any, patch: Patch, _: Settings) -> Any:
 def _traceable(original: Any, patch: Patch, _: Settings) -> Any:
     if not hasattr(vars(sys.modules[_HELPERS])["_process_async_iterator"], "steps_aside"):
         raise Unexpected("it needs _process_async_iterator, which was left alone")
-    _latest[0] = patch
+    _latest[:] = [patch]
 
     def traceable(wrapped: Any, _: object, args: Any, kwargs: Any) -> Any:
         made = wrapped(*args, **kwargs)
-        if not patch.active:
+        if not _is_on():
             return made
         if getattr(made, "__langsmith_traceable__", False):
             return _driven(made)
@@ -125,51 +134,59 @@ def _traceable(original: Any, patch: Patch, _: Settings) -> Any:
     return seen_as(original, traceable)
 
 
-# The one that is asked by functions that were decorated under an earlier one too.
-_latest: list[Patch | None] = [None]
+# Functions that were decorated under an earlier install() look at the latest, too.
+_latest: list[Patch] = []
+
+
+def _is_on() -> bool:
+    return bool(_latest) and _latest[0].active
 
 
 def _driven(traced: Any) -> Any:
     """Return a traced function whose streams are driven; another kind of function as it is."""
     driver: Any = driver_of(traced)
-    here = driver is drive_async_generator
-    if here:
+    if driver is drive_async_generator:
         driver = functools.partial(drive_async_generator, see=TracedAsyncGenerator)
     elif driver is not drive_generator:
         return traced
-    current_run: Callable[[], object] = vars(sys.modules[_HELPERS])["get_current_run_tree"]
 
     def call(wrapped: Any, _: object, args: Any, kwargs: Any) -> Any:
-        patch = _latest[0]
-        if patch is None or not patch.active:
+        if not _is_on() or too_deep():
             return wrapped(*args, **kwargs)
-        context = callers_context() if here else None
         try:
-            if context is None and current_run() is None:
-                # Called outside of any run: then the run that is current at the first step
-                # is the parent, as without install().
-                make = functools.partial(wrapped, *args, **kwargs)
-                return driver(_OfTheFirstStep(), make, None)
-            return call_here(wrapped, driver, args, kwargs, here=here, context=context)
+            make = functools.partial(wrapped, *args, **kwargs)
+            return driver(_WhereItBelongs(), make, take_pins())
         except BaseException as error:
             without_our_frames(error)
             raise
-        finally:
-            del context  # a kept error has this frame
 
     return seen_as(traced, call)
 
 
-class _OfTheFirstStep:
-    """A private copy of the context that is current when something is first run in it."""
+class _WhereItBelongs:
+    """A private copy of the context of the first step, or of that of the call.
+
+    LangSmith opens the run at the first step, and takes its parent, its project, its tags and
+    whether it is to be traced from there. So it does here; only what was called in a run, and is
+    consumed outside of any, has all that from where it was called.
+    """
+
+    def __init__(self) -> None:
+        self._of_the_call = copy_context()
 
     @functools.cached_property
     def run(self) -> Any:
-        return copy_context().run
+        helpers = vars(sys.modules[_HELPERS])
+        current_run = helpers["get_current_run_tree"]
+        is_told_not_to = helpers["get_tracing_context"]()["enabled"] is False
+        call = self._of_the_call
+        if is_told_not_to or current_run() is not None or call.run(current_run) is None:
+            return copy_context().run
+        return settle(call, here=False).run  # it may be stepped in any thread
 
 
 PLACES = (
-    Place(_SITE, _HELPERS, "asyncio", _asyncio),
+    Place(_SITE, _HELPERS, "asyncio", in_place_of_asyncio),
     Place(_SITE, _HELPERS, "_process_iterator", _iterator),
     Place(_SITE, _HELPERS, "_process_async_iterator", _async_iterator),
     Place(_SITE, _HELPERS, "_container_end", _container_end),

@@ -126,7 +126,9 @@ def _replaced(module: Any, name: str, value: Any) -> Generator[None, None, None]
     try:
         yield
     finally:
-        setattr(module, name, before)
+        # A function that install() has replaced since hands on to ours, and is to stay.
+        if getattr(module, name) is value or not callable(value):
+            setattr(module, name, before)
 
 
 @contextlib.contextmanager
@@ -204,7 +206,7 @@ def _said_for(aio_to_thread: Any) -> Any:
         try:
             return func(*args, **kwargs)
         finally:
-            del _on_behalf.place
+            vars(_on_behalf).pop("place", None)  # of two recordings that say it
 
     async def aio_to_thread_while_recording(*args: Any, **kwargs: Any) -> Any:
         # Up to 0.7 the function comes first, later a context and then the function.

@@ -10,6 +10,7 @@ import asyncio
 import concurrent.futures
 import contextlib
 import contextvars
+import dataclasses
 import decimal
 import functools
 import gc
@@ -888,3 +889,22 @@ def test_what_cannot_be_called_fails_in_the_worker(installed):
         assert (type(error), str(error)) == (TypeError, "'int' object is not callable")
     with multiprocessing.pool.ThreadPool(1) as pool:
         assert type(caught(pool.map, None, [0])) is TypeError
+
+
+@dataclasses.dataclass(frozen=True)
+class Frozen(Exception):
+    code: int
+
+
+@pytest.mark.parametrize("variables", ["all", "trace"])
+def test_an_error_whose_class_refuses_to_be_changed_passes_unchanged(variables):
+    error = Frozen(7)
+
+    def fail_frozen(_):
+        raise error
+
+    with ctxtrace.install(variables=variables):
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            assert pool.submit(fail_frozen, None).exception(LIMIT) is error
+        with multiprocessing.pool.ThreadPool(1) as pool, pytest.raises(Frozen):
+            pool.map(fail_frozen, [None])

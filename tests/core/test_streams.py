@@ -12,6 +12,7 @@ import pickle
 import sys
 import threading
 import types
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
@@ -837,7 +838,7 @@ def greeted(greeting):
 
 
 CALLABLES = {
-    "bound method": Tools().method.__wrapped__,
+    "bound method": types.MethodType(inspect.unwrap(Tools.method), Tools()),
     "object": Tools(),
     "partial": functools.partial(greeted, "hello"),
     "lambda": lambda: iter([("hello", user())]),
@@ -1243,3 +1244,24 @@ def test_a_carrier_that_fails_to_revive_is_logged_and_the_stream_is_closed(trace
     assert left_in_a_cycle(streaming, tracer) == [False]
     (record,) = [record for record in caplog.records if record.name == "ctxtrace"]
     assert "'weak tracer' failed in fail()" in record.getMessage()
+
+
+class Service:
+    @streaming
+    def stream(self):
+        yield self
+
+
+def test_a_decorated_method_is_a_method_like_any_other():
+    service = Service()
+    method = service.stream
+    assert Service.stream is Service.stream
+    assert method == service.stream
+    assert method.__func__ is Service.stream
+    assert weakref.WeakMethod(method)() == method
+    assert copy.copy(method) == method
+    (copied,) = copy.deepcopy(method)()
+    assert isinstance(copied, Service)
+    assert copied is not service
+    (pickled,) = pickle.loads(pickle.dumps(method))()
+    assert isinstance(pickled, Service)

@@ -10,15 +10,20 @@ import contextlib
 import gc
 import inspect
 import sys
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import langsmith
 import pytest
+import wrapt
+from core.support import without_garbage_collection
 from langsmith import run_helpers
 from vendors.programs import inner
+from vendors.tracers import LANGSMITH_IS_WEAK
 
 import ctxtrace
+from ctxtrace.patches import _in_place
 from ctxtrace.testing import record_langsmith
 from ctxtrace.testing._forest import descend
 
@@ -444,7 +449,7 @@ def drain(stream: Any) -> None:
         list(stream)
 
 
-def test_a_stream_returned_by_a_run_belongs_to_it(
+def test_a_stream_returned_by_a_run_and_consumed_outside_of_any_belongs_to_it(
     recording: LangSmithRecording, installed: object, stream: Callable[[], Any]
 ) -> None:
     def outer() -> list[Any]:
@@ -464,14 +469,33 @@ def test_control_a_stream_returned_by_a_run_is_a_trace_of_its_own(
     assert tree(recording).startswith("outer three")
 
 
-@pytest.mark.parametrize("with_install", [True, False])
-def test_a_stream_called_outside_of_any_run_belongs_to_the_run_that_takes_its_first_step(
+WITH_AND_WITHOUT = pytest.mark.parametrize("with_install", [True, False])
+
+
+@WITH_AND_WITHOUT
+@pytest.mark.parametrize("called_in", ["no run", "another run"])
+def test_a_stream_belongs_to_the_run_that_takes_its_first_step(
+    recording: LangSmithRecording, stream: Callable[[], Any], with_install: bool, called_in: str
+) -> None:
+    with ctxtrace.install() if with_install else contextlib.nullcontext():
+        call = stream
+        if called_in == "another run":
+            call = traced(lambda: [stream()], name="caller")
+        called = call()
+        called = called[0] if isinstance(called, list) else called
+        traced(lambda: drain(called), name="outer")()
+    assert "outer(three" in tree(recording)
+
+
+@WITH_AND_WITHOUT
+def test_a_stream_that_is_consumed_where_nothing_is_to_be_traced_is_not_traced(
     recording: LangSmithRecording, stream: Callable[[], Any], with_install: bool
 ) -> None:
     with ctxtrace.install() if with_install else contextlib.nullcontext():
-        called = stream()
-        traced(lambda: drain(called), name="outer")()
-    assert tree(recording).startswith("outer(three")
+        (called,) = traced(lambda: [stream()], name="outer")()
+        with run_helpers.tracing_context(enabled=False):
+            drain(called)
+    assert tree(recording) == "outer"
 
 
 def test_a_traced_stream_inside_of_a_traced_stream_belongs_to_it(
@@ -544,15 +568,85 @@ def test_a_traced_stream_is_told_of_as_it_is_without(
     assert without[1] == [{"output": [0, 1, 2]}, 0]
 
 
-def test_what_process_chunk_raises_ends_the_stream(
+@pytest.mark.parametrize("function", [count, acount], ids=["sync", "async"])
+def test_what_process_chunk_raises_ends_the_stream_and_closes_the_function(
     recording: LangSmithRecording, installed: object, function: Any
 ) -> None:
     def refuse(_: object) -> None:
         raise Thrown
 
+    log: list[Any] = []
     with pytest.raises(Thrown):
-        drain(traced(function, process_chunk=refuse)())
+        drain(traced(function, process_chunk=refuse)(log))
+    assert log == ["finally"]
     assert errors(recording) == [function.__name__]
+    assert tree(recording) == f"{function.__name__}(inner inner)"
+
+
+class Chunk:
+    pass
+
+
+async def one_chunk() -> Any:
+    yield Chunk()
+
+
+def one_chunk_too() -> Any:
+    yield Chunk()
+
+
+@pytest.mark.parametrize("function", [one_chunk, one_chunk_too], ids=["async", "sync"])
+def test_a_stream_leaves_no_cycle_behind(recording: LangSmithRecording, function: Any) -> None:
+    def left_behind() -> int:
+        chunks: list[Any] = []
+        keep = {"process_chunk": lambda chunk: chunks.append(weakref.ref(chunk)) or chunk}
+        with without_garbage_collection():
+            drain(traced(function, run_type="llm", **keep)())
+            return sum(chunk() is not None for chunk in chunks)
+
+    without = left_behind()
+    with ctxtrace.install():
+        assert left_behind() == without
+    if LANGSMITH_IS_WEAK:
+        assert without == 0
+
+
+def test_what_an_async_generator_function_gives_need_not_be_a_native_generator(
+    recording: LangSmithRecording, installed: object
+) -> None:
+    class Numbers:
+        def __init__(self) -> None:
+            self.left = [2, 1]
+
+        def __aiter__(self) -> Any:
+            return self
+
+        async def __anext__(self) -> int:
+            if not self.left:
+                raise StopAsyncIteration
+            inner()
+            return self.left.pop()
+
+    @wrapt.decorator
+    def instrumented(wrapped: Any, instance: object, args: Any, kwargs: Any) -> Any:
+        return Numbers()
+
+    async def outer() -> list[int]:
+        return [number async for number in traced(instrumented(three))()]
+
+    assert run(outer) == [1, 2]
+    assert tree(recording) == "outer(three(inner inner))"
+
+
+def test_a_function_that_is_no_stream_fails_with_generator_exit_as_with_any_error(
+    recording: LangSmithRecording, installed: object
+) -> None:
+    def fails() -> None:
+        raise GeneratorExit
+
+    with pytest.raises(GeneratorExit):
+        traced(fails)()
+    assert errors(recording) == ["fails"]
 
 
 def test_an_error_of_the_function_is_its_runs_and_passes_unchanged(
@@ -640,6 +734,47 @@ def test_a_stream_under_way_ends_as_it_began(recording: LangSmithRecording) -> N
     assert unfinished(recording) == []
 
 
+def test_a_stream_decorated_before_install_that_is_under_way_ends_as_it_began(
+    recording: LangSmithRecording,
+) -> None:
+    decorated = traced(three)
+
+    async def outer() -> list[int]:
+        with ctxtrace.install():
+            stream = decorated()
+            first = await stream.__anext__()
+        return [first, *[number async for number in stream]]
+
+    assert run(outer) == [0, 1, 2]
+    assert tree(recording) == "outer(three(inner inner inner))"
+
+
+def test_a_traceable_that_was_imported_under_an_earlier_install_drives_under_a_later_one(
+    recording: LangSmithRecording,
+) -> None:
+    with ctxtrace.install():
+        traceable = run_helpers.traceable
+    log: list[Any] = []
+    with ctxtrace.install():
+        stream = traceable(count)(log)
+        next(stream)
+        stream.send("sent")
+        stream.close()
+    assert log == ["sent", "finally"]
+
+
+def test_install_may_begin_in_a_recording_and_outlast_it() -> None:
+    with record_langsmith():
+        installation = ctxtrace.install()
+    try:
+        assert anyio.run(traced(calls_itself), 0, backend="trio") == 0
+    finally:
+        installation.uninstall()
+    with record_langsmith() as recording:
+        asyncio.run(traced(calls_itself)(0))
+    assert tree(recording) == "calls_itself"
+
+
 def test_a_function_decorated_under_install_is_langsmiths_after_it(
     recording: LangSmithRecording,
 ) -> None:
@@ -684,9 +819,63 @@ async def calls_itself(depth: int) -> int:
     return 1 + await run_helpers.traceable(calls_itself)(depth - 1)
 
 
-@pytest.mark.parametrize("with_install", [True, False])
+@WITH_AND_WITHOUT
 def test_a_traced_coroutine_may_call_itself_as_deep_as_it_may_without(
     recording: LangSmithRecording, with_install: bool
 ) -> None:
     with ctxtrace.install() if with_install else contextlib.nullcontext():
-        assert asyncio.run(calls_itself(400)) == 400
+        assert asyncio.run(calls_itself(300)) == 300
+
+
+def test_a_traced_coroutine_that_is_too_deep_for_the_stack_stays_on_trio(
+    recording: LangSmithRecording, installed: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_in_place, "too_deep", lambda: True)
+    assert anyio.run(calls_itself, 3, backend="trio") == 3
+
+
+async def walks(depth: int) -> Any:
+    yield depth
+    if depth:
+        async for below in run_helpers.traceable(walks)(depth - 1):
+            yield below
+
+
+def test_a_traced_stream_may_walk_a_deep_tree(
+    recording: LangSmithRecording, installed: object
+) -> None:
+    async def main() -> int:
+        return len([depth async for depth in walks(200)])
+
+    assert asyncio.run(main()) == 201
+
+
+# What is driven in place leaves the loop its turns.
+
+
+@pytest.mark.parametrize("when", ["after install()", "before install()"])
+def test_a_stream_that_never_waits_leaves_other_tasks_their_turn(
+    recording: LangSmithRecording, when: str
+) -> None:
+    async def endless() -> Any:
+        while True:
+            yield 1
+
+    async def outer() -> None:
+        stop = asyncio.Event()
+        task = asyncio.create_task(sets(stop))
+        stream = decorated()
+        async for _ in stream:
+            if stop.is_set():
+                break
+        await stream.aclose()
+        await task
+
+    async def sets(stop: asyncio.Event) -> None:
+        stop.set()
+
+    before = traced(endless)
+    with ctxtrace.install():
+        decorated = before if when.startswith("before") else traced(endless)
+        run(outer)
+    assert tree(recording) == "outer(endless)"
