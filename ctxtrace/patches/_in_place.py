@@ -17,7 +17,7 @@ from .._drive import Steps, drive_awaitable
 from ._patch import Unexpected
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
     from contextvars import Context
 
     from ._patch import Patch, Settings
@@ -30,25 +30,53 @@ _count = itertools.count(1)
 
 def within(context: Context, awaitable: Any) -> Any:
     """Return what awaits `awaitable` inside `context`, in the task that awaits it."""
-    if not hasattr(awaitable, "send"):
-        return drive_awaitable(context, awaitable, None)
-    steps: Any = Steps.of(context, awaitable)
-    if next(_count) % _TURN_EVERY and not too_deep():
-        return steps
-    loop = asyncio._get_running_loop()
-    if loop is None:  # trio's turns are another matter
-        return steps
-    return loop.create_task(steps) if too_deep() else _after_a_turn(steps)
+    return way_from_here()(context, awaitable)
 
 
-async def _after_a_turn(steps: Any) -> Any:
-    await _turn()
-    return await steps
+def way_from_here() -> Callable[[Context, Any], Any]:
+    """Return what does the same, for all steps of a stream that is first stepped from here."""
+    if too_deep() and asyncio._get_running_loop() is not None:
+        return _in_a_task
+    return _in_place
+
+
+def _in_a_task(context: Context, awaitable: Any) -> Any:
+    return asyncio.get_running_loop().create_task(_steps(context, awaitable))
+
+
+def _in_place(context: Context, awaitable: Any) -> Any:
+    steps = _steps(context, awaitable)
+    # trio's turns are another matter.
+    if next(_count) % _TURN_EVERY or asyncio._get_running_loop() is None:
+        return steps
+    return _after_a_turn(steps)
+
+
+def _steps(context: Context, awaitable: Any) -> Any:
+    if hasattr(awaitable, "send"):
+        return Steps.of(context, awaitable)
+    return drive_awaitable(context, awaitable, None)
 
 
 @types.coroutine
-def _turn() -> Generator[None, None, None]:
-    yield
+def _after_a_turn(steps: Any) -> Generator[Any, Any, Any]:
+    take, argument = steps.send, None
+    try:
+        yield  # as asyncio.sleep(0) does
+    except BaseException as error:  # noqa: BLE001 - forwarded, not swallowed
+        # A cancellation, and meant for what is to be stepped.
+        take, argument = steps.throw, error
+    while True:
+        try:
+            waited_for = take(argument)
+        except StopIteration as stop:
+            return stop.value
+        finally:
+            argument = None
+        try:
+            take, argument = steps.send, (yield waited_for)
+        except BaseException as error:  # noqa: BLE001
+            take, argument = steps.throw, error
 
 
 def too_deep() -> bool:

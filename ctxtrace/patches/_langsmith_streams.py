@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._compat import without_our_frames
 from .._drive import drive_generator, first_step
-from ._in_place import within
+from ._in_place import way_from_here
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Generator
@@ -168,7 +168,9 @@ class TracedAsyncGenerator:
     At first that is LangSmith's wrapper, and then the function's own generator.
     """
 
-    __slots__ = ("_generator", "_stream", "_wrapper")
+    __slots__ = ("_generator", "_stream", "_within", "_wrapper")
+
+    _within: Callable[[Context, Any], Any]
 
     def __init__(self, wrapper: Any) -> None:
         self._wrapper = wrapper
@@ -200,18 +202,19 @@ class TracedAsyncGenerator:
             return chunk  # it stays in between: not a wrapper as we know it
         stream = self._stream = asked.pop()
         self._generator = stream.generator
+        self._within = way_from_here()
         return await self._step(stream, first_step(self._generator))
 
     async def _step(self, stream: TracedStream, step: Any) -> Any:
         try:
             if stream.has_spans:
                 step = _await_in_span(stream, step)
-            chunk = await within(stream.context, step)
+            chunk = await self._within(stream.context, step)
             try:
                 stream.add(chunk)
             except BaseException:
                 # What the user's process_chunk raised ends the stream, as it does in LangSmith.
-                await within(stream.context, self._generator.aclose())
+                await self._within(stream.context, self._generator.aclose())
                 raise
         except BaseException as error:
             without_our_frames(error)
@@ -245,7 +248,7 @@ async def _await_in_span(stream: TracedStream, step: Awaitable[Any]) -> Any:
 
 async def chunks_of(stream: TracedStream) -> AsyncIterator[Any]:
     """Give the chunks of a stream to a wrapper that asks for them one by one."""
-    take = stream.generator.__anext__
+    take, within = stream.generator.__anext__, way_from_here()
     while True:
         try:
             step = _await_in_span(stream, take()) if stream.has_spans else take()

@@ -879,3 +879,30 @@ def test_a_stream_that_never_waits_leaves_other_tasks_their_turn(
         decorated = before if when.startswith("before") else traced(endless)
         run(outer)
     assert tree(recording) == "outer(endless)"
+
+
+async def catches() -> Any:
+    try:
+        yield 1
+    except asyncio.CancelledError:
+        yield 2
+
+
+def test_a_step_that_is_cancelled_in_the_loops_turn_is_cancelled_in_the_function(
+    recording: LangSmithRecording, installed: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def outer() -> int:
+        stream = traced(catches)()
+        await stream.__anext__()
+        monkeypatch.setattr(_in_place, "_TURN_EVERY", 1)
+        step = asyncio.create_task(step_of(stream))
+        await asyncio.sleep(0)  # it has begun, and given the loop its turn
+        step.cancel()
+        second = await step
+        await stream.aclose()
+        return second
+
+    async def step_of(stream: Any) -> int:
+        return await stream.__anext__()
+
+    assert run(outer) == 2
