@@ -24,8 +24,8 @@ from multiprocessing.pool import ThreadPool
 from typing import TYPE_CHECKING, Any
 
 from _paired import ROUNDS, compare, interleaved
-from _silent import CLIENT
-from langsmith import traceable, tracing_context
+from _silent import with_tracing
+from langsmith import traceable
 
 import ctxtrace
 
@@ -132,14 +132,6 @@ def installed(measure: Callable[[], float], **options: Any) -> float:
         return measure()
 
 
-def traced(measure: Callable[[], float]) -> float:
-    before = CLIENT.posted
-    with tracing_context(enabled=True, client=CLIENT):
-        taken = measure()
-    assert CLIENT.posted > before, "LangSmith recorded nothing"
-    return taken
-
-
 def decorated_under_install(function: Any) -> Any:
     with ctxtrace.install():
         from langsmith import traceable as patched
@@ -170,10 +162,10 @@ def of_langsmith(
     title: str, measure: Callable[[Any], float], function: Any, target: str = ""
 ) -> None:
     later = decorated_under_install(function)
-    bare = partial(traced, partial(measure, function))
+    bare = partial(with_tracing, partial(measure, function))
     measures = {BARE: bare, "with install(), decorated before it": partial(installed, bare)}
     if later is not None:
-        measured = partial(traced, partial(measure, later))
+        measured = partial(with_tracing, partial(measure, later))
         measures["with install(), decorated after it"] = partial(installed, measured)
     report(title, measures, target)
 

@@ -8,6 +8,7 @@ import gc
 import subprocess
 import sys
 import textwrap
+import threading
 import traceback
 import weakref
 from contextvars import ContextVar
@@ -171,3 +172,23 @@ def in_a_subprocess(code: str) -> subprocess.CompletedProcess[str]:
         timeout=60,
         check=False,
     )
+
+
+def own_thread() -> str:
+    """Whom a thread sees that the request starts for itself."""
+    seen: list[str] = []
+    thread = threading.Thread(target=lambda: seen.append(user()))
+    thread.start()
+    thread.join(LIMIT)
+    return seen[0]
+
+
+def as_seen_by_the_next_request(
+    kind: Callable[[contextlib.ExitStack], Callable[[], object]], stack: contextlib.ExitStack
+) -> object:
+    """Start a worker in one request, and look into it from the next."""
+    with serving("ada"):
+        look = kind(stack)
+        assert own_thread() == "ada"
+    with serving("grace"):
+        return look()

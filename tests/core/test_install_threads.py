@@ -226,6 +226,23 @@ every_later_way = pytest.mark.parametrize("way", LATER.values(), ids=LATER)
 both = pytest.mark.parametrize("variables", ["all", "trace"])
 
 
+def assert_keeps_the_run_until_done(way, variables, stack, tracer):
+    gate = threading.Event()
+
+    def work(*_):
+        assert gate.wait(LIMIT)
+        return has_parent()
+
+    with ctxtrace.install(variables=variables):
+        with tracer.run() as run:
+            result = way(stack, work)
+        assert run() is not None
+        gate.set()
+        assert result() is True
+    stack.close()
+    assert run() is None
+
+
 @pytest.fixture
 def stack():
     with contextlib.ExitStack() as stack:
@@ -529,20 +546,7 @@ def test_a_callback_keeps_the_run_until_it_was_called(variables, tracer):
 def test_the_call_keeps_the_run_until_it_is_done_and_what_is_kept_does_not(
     way, variables, stack, tracer
 ):
-    gate = threading.Event()
-
-    def work(*_):
-        assert gate.wait(LIMIT)
-        return has_parent()
-
-    with ctxtrace.install(variables=variables):
-        with tracer.run() as run:
-            result = way(stack, work)
-        assert run() is not None
-        gate.set()
-        assert result() is True
-    stack.close()
-    assert run() is None
+    assert_keeps_the_run_until_done(way, variables, stack, tracer)
 
 
 @both
@@ -738,20 +742,7 @@ def test_what_carries_by_itself_carries_as_before_and_once(way, variables, stack
 @every_own_way
 @pytest.mark.usefixtures("no_gc")
 def test_what_carries_by_itself_keeps_the_run_until_it_is_done(way, variables, stack, tracer):
-    gate = threading.Event()
-
-    def work(*_):
-        assert gate.wait(LIMIT)
-        return has_parent()
-
-    with ctxtrace.install(variables=variables):
-        with tracer.run() as run:
-            result = way(stack, work)
-        assert run() is not None
-        gate.set()
-        assert result() is True
-    stack.close()
-    assert run() is None
+    assert_keeps_the_run_until_done(way, variables, stack, tracer)
 
 
 def test_map_of_our_pool_takes_one_snapshot_as_before(counting, installed):

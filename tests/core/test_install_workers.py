@@ -17,7 +17,7 @@ import socketserver
 import threading
 
 import pytest
-from core.support import LIMIT, serving, user
+from core.support import LIMIT, as_seen_by_the_next_request, user
 
 import ctxtrace
 from ctxtrace.patches import _callers, threads
@@ -171,23 +171,6 @@ STARTS = {
 def stack():
     with contextlib.ExitStack() as stack:
         yield stack
-
-
-def own_thread():
-    """Whom a thread sees that the request starts for itself."""
-    seen = []
-    thread = threading.Thread(target=lambda: seen.append(user()))
-    thread.start()
-    thread.join(LIMIT)
-    return seen[0]
-
-
-def as_seen_by_the_next_request(kind, stack):
-    with serving("ada"):
-        look = kind(stack)
-        assert own_thread() == "ada"
-    with serving("grace"):
-        return look()
 
 
 @every_kind

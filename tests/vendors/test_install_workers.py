@@ -17,7 +17,7 @@ import anyio.from_thread
 import anyio.to_thread
 import pytest
 import requests
-from core.support import LIMIT, serving, user
+from core.support import LIMIT, as_seen_by_the_next_request, serving, user
 from langsmith import Client
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import (
@@ -168,23 +168,6 @@ every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 def stack():
     with contextlib.ExitStack() as stack:
         yield stack
-
-
-def own_thread():
-    """Whom a thread sees that the request starts for itself."""
-    seen = []
-    thread = threading.Thread(target=lambda: seen.append(user()))
-    thread.start()
-    thread.join(LIMIT)
-    return seen[0]
-
-
-def as_seen_by_the_next_request(kind, stack):
-    with serving("ada"):
-        look = kind(stack)
-        assert own_thread() == "ada"
-    with serving("grace"):
-        return look()
 
 
 @every_kind
