@@ -2,9 +2,9 @@
 
 LangSmith gives the function that it traces a context of its own, in which the run is current.
 To step a coroutine or an async generator there, it starts a task a step. In its module the name
-``asyncio`` stands for one whose ``create_task(..., context=...)`` drives in place: that is enough
-for coroutines, and for whatever was decorated before install(). A generator function that is
-decorated after it is driven like any other stream, see `_langsmith_streams`.
+``asyncio`` stands for one whose ``create_task(..., context=...)`` drives in place, which is enough
+for coroutines. Streams get their chunks from `_langsmith_streams`; those of functions that were
+decorated after install() are driven like any other stream, wrapper and all.
 """
 
 from __future__ import annotations
