@@ -18,6 +18,9 @@ from hypothesis import given, settings, strategies
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# The tests of the plugin run pytest on suites of their own.
+pytest_plugins = ["pytester"]
+
 # decimal makes its context when it is first asked for. Made here, it is no test's doing.
 decimal.getcontext()
 

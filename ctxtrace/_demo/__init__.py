@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..testing import record_langsmith
+from ..testing import record
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -75,7 +75,6 @@ def compare() -> Comparison:
 
     Raises:
         ImportError: LangGraph or LangSmith is not installed.
-        RuntimeError: A recording is active already.
     """
     program = load()
 
@@ -92,7 +91,7 @@ def compare() -> Comparison:
         program.Tools(concurrent.futures.ThreadPoolExecutor, threading.Thread, asyncio.create_task),
         program.Tools(ctxtrace.ThreadPoolExecutor, ctxtrace.Thread, ctxtrace.create_task),
     ):
-        with record_langsmith() as recording:
+        with record("langsmith") as recording:
             asyncio.run(program.handle_request(tools))
         forests.append(recording.forest())
     versions = {
@@ -116,7 +115,7 @@ def render(found: Comparison, *, ascii: bool = False, color: bool = False) -> st
         return f"\x1b[{code}m{text}\x1b[0m" if color else text
 
     def section(whose: str, forest: Forest, code: str) -> list[str]:
-        drawing = forest.draw(ascii=ascii, color=color)
+        drawing = forest.draw(order="start", ascii=ascii, color=color)
         heading = f"{paint('1', whose)}: {paint(code, _traces(forest))}"
         return [heading, "", *(f"  {line}" for line in drawing.splitlines()), ""]
 

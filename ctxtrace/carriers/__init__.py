@@ -37,7 +37,12 @@ class Carrier(Protocol):
     A method that raises is logged once and taken for one that returned None: the work that
     crosses goes on. Every method may be called from any thread, at any time, several at once.
 
-    A carrier may have more methods, for streams:
+    A carrier may have more methods. For whoever is to be told of the run:
+
+    ``current()`` returns the identifier and the name of the current run, or None where no run is
+    current.
+
+    For streams:
 
     ``open_run(name, run_type, inputs)`` opens a run and makes it current, in the context that
     is current, which belongs to the stream alone. It returns a function to end the run with,
@@ -168,6 +173,17 @@ def context_meant_by(frame: FrameType) -> Context | None:
         if context is not None:
             return context
     return None
+
+
+def current_runs() -> dict[str, tuple[str, str]]:
+    """Return the identifier and the name of each run that is current, by the carrier's name."""
+    found: dict[str, tuple[str, str]] = {}
+    for carrier in active():
+        method = getattr(carrier, "current", None)
+        run = None if method is None else guard(called(carrier), method)
+        if run is not None:
+            found[carrier.name] = run
+    return found
 
 
 def active() -> tuple[Carrier, ...]:

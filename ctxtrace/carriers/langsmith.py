@@ -90,10 +90,16 @@ class _LangSmith(Carrier):
             fields["child_runs"] = _ChildrenOfARunningParent(children, run)
         return run
 
-    def clear(self) -> None:
+    def current(self) -> tuple[str, str] | None:
+        run = self._run()
+        return None if run is None else (str(run.id), str(run.name))
+
+    def _run(self) -> Any:
         run = self._get()
-        if run is not None and self._weak:
-            run = run()
+        return run() if run is not None and self._weak else run
+
+    def clear(self) -> None:
+        run = self._run()
         if run is None:
             self._parent.set(None)
             return

@@ -24,6 +24,16 @@ if TYPE_CHECKING:
 class _OpenTelemetry(Carrier):
     name = "opentelemetry"
 
+    def current(self) -> tuple[str, str] | None:
+        trace: Any = sys.modules["opentelemetry.trace"]
+        span = trace.get_current_span()
+        context = span.get_span_context()
+        if not context.is_valid:
+            return None
+        # A span that does not record, as one from another process, has no name.
+        name = str(getattr(span, "name", "a span"))
+        return f"{context.trace_id:032x}-{context.span_id:016x}", name
+
     def clear(self) -> None:
         trace: Any = sys.modules["opentelemetry.trace"]
         context: Any = sys.modules["opentelemetry.context"]

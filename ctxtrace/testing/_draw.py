@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import unicodedata
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ._shape import label, printable
+
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from ._forest import Forest, Node
+    from ._shape import Line
 
 
 class _Pen(NamedTuple):
@@ -22,72 +26,86 @@ class _Pen(NamedTuple):
 _UNICODE = _Pen("├─ ", "└─ ", "│  ", "   ", "✗")
 _ASCII = _Pen("|- ", "`- ", "|  ", "   ", "x")
 
-# Beside the control characters proper: those that turn the direction of writing round,
-# unpaired surrogates, which no encoding takes, and Unicode's own line ends.
-_UNPRINTED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
-
-def printable(text: str) -> str:
-    """Return the text without control characters; a line end or tab becomes a space.
-
-    A run's name may come from anywhere, a request included. It must not be able to move a
-    terminal's cursor, draw a branch of its own or end a line of a report.
-    """
-    return "".join(
-        " " if char in "\n\r\t" else char
-        for char in text
-        if char in "\n\r\t" or unicodedata.category(char) not in _UNPRINTED
+def draw_by_name(lines: list[Line], *, ascii: bool) -> str:
+    strokes = _strokes([line.depth for line in lines], _ASCII if ascii else _UNICODE)
+    return "\n".join(
+        f"{before}{label(line.name, line.times, ascii=ascii)}"
+        for before, line in zip(strokes, lines)
     )
 
 
-def draw(forest: Forest, *, ascii: bool, color: bool) -> str:
+def draw_by_start(
+    forest: Forest,
+    *,
+    ascii: bool = False,
+    color: bool = False,
+    splits: Collection[Node] | None = None,
+    unfinished: Collection[Node] | None = None,
+) -> str:
+    """Draw one line a run, in order of start, with marks.
+
+    Args:
+        forest: What to draw.
+        ascii: Use nothing beyond ASCII.
+        color: Use ANSI colours for the marks.
+        splits: What to mark as such, if not the splits of the forest.
+        unfinished: What to mark as such, if not the unfinished runs of the forest.
+    """
     pen = _ASCII if ascii else _UNICODE
-    splits, orphans = set(forest.splits), set(forest.orphans)
+    marked = {
+        "split": set(forest.splits if splits is None else splits),
+        "orphan": set(forest.orphans),
+        "error": {node for node in forest.nodes if node.error},
+        "unfinished": set(forest.unfinished if unfinished is None else unfinished),
+    }
+    # A list of our own, as a deep tree must not run into the recursion limit.
+    left = [(root, 0) for root in reversed(forest.roots)]
+    nodes: list[tuple[Node, int]] = []
+    while left:
+        node, depth = left.pop()
+        nodes.append((node, depth))
+        left.extend((child, depth + 1) for child in reversed(node.children))
     lines: list[str] = []
-    for root in forest.roots:
-        # What is still to be drawn: the node, what stands before it, what stands before its
-        # children. A list of our own, as a deep tree must not run into the recursion limit.
-        left: list[tuple[Node, str, str]] = [(root, "", "")]
-        while left:
-            node, before, below = left.pop()
-            text = f"{before}{printable(node.name) or '?'}"
-            marks = _marks(node, split=node in splits, orphan=node in orphans)
-            if marks:
-                text += _paint(f"  {pen.cross} {marks}", "31", color)
-            lines.append(text)
-            for child in reversed(node.children):
-                last = child is node.children[-1]
-                left.append(
-                    (
-                        child,
-                        below + (pen.last_child if last else pen.child),
-                        below + (pen.blank if last else pen.pass_by),
-                    )
-                )
+    for before, (node, _) in zip(_strokes([depth for _, depth in nodes], pen), nodes):
+        text = f"{before}{printable(node.name) or '?'}"
+        marks = [mark for mark, those in marked.items() if node in those]
+        if marks:
+            said = ", ".join(marks)
+            # The task says more than the thread, which is the loop's, whatever the task.
+            place = _place(node) if {"split", "orphan"} & set(marks) else ""
+            text += _paint(f"  {pen.cross} {said}{place}", "31", color)
+        lines.append(text)
     drawing = "\n".join(lines)
     return drawing.encode("ascii", "backslashreplace").decode() if ascii else drawing
 
 
-def _marks(node: Node, *, split: bool, orphan: bool) -> str:
-    """Say what is wrong with a node, or nothing."""
-    marks = [
-        mark
-        for mark, holds in (
-            ("split", split),
-            ("orphan", orphan),
-            ("error", node.error),
-            ("unfinished", not node.ended),
-        )
-        if holds
-    ]
-    text = ", ".join(marks)
-    if split or orphan:
-        # The task says more than the thread, which is the loop's, whatever the task.
-        if node.task is not None:
-            text += f" (task {printable(node.task)})"
-        elif node.thread is not None:
-            text += f" (thread {printable(node.thread)})"
-    return text
+def _strokes(depths: list[int], pen: _Pen) -> list[str]:
+    """Return what stands before each node, given their depths, parents before children."""
+    last: list[bool] = []
+    later: set[int] = set()  # the depths in which a sibling is still to come
+    for depth in reversed(depths):
+        last.append(depth not in later)
+        later.add(depth)
+        later.discard(depth + 1)
+    strokes: list[str] = []
+    below = [""]  # what stands before the strokes of a line in this depth
+    for depth, is_last in zip(depths, reversed(last)):
+        if depth == 0:
+            strokes.append("")
+            del below[1:]
+            below.append("")
+            continue
+        del below[depth + 1 :]
+        strokes.append(below[depth] + (pen.last_child if is_last else pen.child))
+        below.append(below[depth] + (pen.blank if is_last else pen.pass_by))
+    return strokes
+
+
+def _place(node: Node) -> str:
+    if node.task is not None:
+        return f" (task {printable(node.task)})"
+    return "" if node.thread is None else f" (thread {printable(node.thread)})"
 
 
 def _paint(text: str, code: str, color: bool) -> str:
@@ -105,6 +123,8 @@ def to_dict(forest: Forest) -> dict[str, Any]:
             "start": node.start,
             "thread": None if node.thread is None else printable(node.thread),
             "task": None if node.task is None else printable(node.task),
+            "source": node.source,
+            "position": _position(node),
             "ended": node.ended,
             "error": node.error,
             "split": node in splits,
@@ -120,3 +140,10 @@ def to_dict(forest: Forest) -> dict[str, Any]:
         "orphans": len(forest.orphans),
         "roots": [made[root] for root in forest.roots],
     }
+
+
+def _position(node: Node) -> dict[str, Any] | None:
+    if node.position is None:
+        return None
+    file, line = node.position
+    return {"file": printable(file), "line": line}

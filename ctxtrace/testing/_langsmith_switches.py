@@ -19,13 +19,18 @@ import functools
 import os
 import sys
 import threading
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from ._place import here
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from contextvars import ContextVar, Token
 
     from langsmith import Client
+
+    from ._place import Place
 
 # What `get_env_var` answers while a recording is active; for all other names it answers as
 # ever, so that a client that the program makes for itself keeps its endpoint, its key and its
@@ -36,6 +41,9 @@ _ANSWERS: dict[str, str | None] = {
     # Each of these sends runs elsewhere, drops some, or makes them something else than runs.
     "AGENT_ENVIRONMENT": None,
     "AGENT_ID": None,
+    # A client that is made while recording is given no word of what its server can do, and
+    # would log that the server cannot compress.
+    "DISABLE_RUN_COMPRESSION": "true",
     "OTEL_ENABLED": None,
     "OTEL_ONLY": None,
     "RUNS_ENDPOINTS": None,
@@ -44,69 +52,63 @@ _ANSWERS: dict[str, str | None] = {
     "USE_PYO3_CLIENT": None,
 }
 
-# Context variables that would win over the recorder where the recording begins.
+# Context variables that would win over the recorder where a recording begins.
 _HIDDEN = (
     ("langsmith._internal._context", "_ADDRESS"),
     ("langsmith._internal._context", "_CLIENT"),
-    ("langsmith._internal._context", "_PARENT_RUN_TREE"),
-    ("langsmith._internal._context", "_PARENT_RUN_TREE_REF"),
     ("langsmith._internal._context", "_TRACING_ENABLED"),
-    ("langsmith.run_trees", "_DISTRIBUTED_PARENT_ID"),
     ("langsmith.run_trees", "_REPLICAS"),
-    ("langchain_core.runnables.config", "var_child_runnable_config"),
     ("langchain_core.tracers.context", "tracing_v2_callback_var"),
 )
-
-
-class _Recorder(Protocol):
-    client: Client
-
-
-_RecorderT = TypeVar("_RecorderT", bound=_Recorder)
+# Those among them that name a parent. They stay where the parent is a recorded run.
+_PARENTS = (
+    ("langsmith._internal._context", "_PARENT_RUN_TREE"),
+    ("langsmith._internal._context", "_PARENT_RUN_TREE_REF"),
+    ("langsmith.run_trees", "_DISTRIBUTED_PARENT_ID"),
+    ("langchain_core.runnables.config", "var_child_runnable_config"),
+)
 
 _on_behalf = threading.local()
 
 
-@contextlib.contextmanager
-def turned_to(make: Callable[[], _RecorderT]) -> Generator[_RecorderT, None, None]:
-    """Have every run of the process go to one client; put everything back at the end.
+def turn(switches: Replaced, make: Callable[[], Client]) -> None:
+    """Have every run of the process go to one client, or to one that is intercepted.
 
     Args:
-        make: Makes the recorder and its client. Called once, when LangSmith sees nothing of
-            the environment any more that could give the new client a mind of its own.
-
-    Yields:
-        What was made.
+        switches: Puts everything back, also what was turned before an error.
+        make: Returns the client. Called when LangSmith sees nothing of the environment any more
+            that could give a new client a mind of its own.
 
     Raises:
-        ImportError: LangSmith is not installed.
         RuntimeError: This LangSmith is not laid out as the known ones are.
     """
-    import langsmith._internal._aiter as aiter_
-    import langsmith._internal._context as context
-    from langsmith import run_trees, utils
+    aiter_, context, run_trees, utils = map(
+        import_module,
+        (
+            "langsmith._internal._aiter",
+            "langsmith._internal._context",
+            "langsmith.run_trees",
+            "langsmith.utils",
+        ),
+    )
+    # Where one of them is not there, none is turned.
+    deaf, said_for = _deaf(part(utils, "get_env_var")), _said_for(part(aiter_, "aio_to_thread"))
+    part(run_trees, "_CLIENT")
+    switches.replace(utils, "get_env_var", deaf)
+    switches.replace(aiter_, "aio_to_thread", said_for)
+    with _unset("LANGSMITH_RUNS_ENDPOINTS"):
+        client = make()
+    switches.replace(run_trees, "_CLIENT", client)
+    for name, value in (
+        ("_GLOBAL_TRACING_ENABLED", True),
+        ("_GLOBAL_CLIENT", client),
+        ("_GLOBAL_ADDRESS", None),
+    ):
+        if hasattr(context, name):
+            switches.replace(context, name, value)
 
-    with contextlib.ExitStack() as undo:
-        undo.enter_context(_replaced(utils, "get_env_var", _deaf(_part(utils, "get_env_var"))))
-        undo.enter_context(
-            _replaced(aiter_, "aio_to_thread", _said_for(_part(aiter_, "aio_to_thread")))
-        )
-        with _unset("LANGSMITH_RUNS_ENDPOINTS"):
-            recorder = make()
-        _part(run_trees, "_CLIENT")
-        undo.enter_context(_replaced(run_trees, "_CLIENT", recorder.client))
-        for name, value in (
-            ("_GLOBAL_TRACING_ENABLED", True),
-            ("_GLOBAL_CLIENT", recorder.client),
-            ("_GLOBAL_ADDRESS", None),
-        ):
-            if hasattr(context, name):
-                undo.enter_context(_replaced(context, name, value))
-        undo.enter_context(_hidden())
-        yield recorder
 
-
-def _part(module: Any, name: str) -> Any:
+def part(module: Any, name: str) -> Any:
     """Return what LangSmith keeps under this name; without it nothing can be recorded."""
     try:
         return getattr(module, name)
@@ -119,16 +121,30 @@ def _part(module: Any, name: str) -> Any:
         ) from None
 
 
-@contextlib.contextmanager
-def _replaced(module: Any, name: str, value: Any) -> Generator[None, None, None]:
-    before = getattr(module, name)
-    setattr(module, name, value)
-    try:
-        yield
-    finally:
-        # A function that install() has replaced since hands on to ours, and is to stay.
-        if getattr(module, name) is value or not callable(value):
-            setattr(module, name, before)
+class Replaced:
+    """The attributes of modules and classes that hold something of ours.
+
+    Each recording replaces and puts back a dozen, which a test suite does a thousand times.
+    """
+
+    def __init__(self) -> None:
+        self._before: list[tuple[Any, str, Any, Any]] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._before)
+
+    def replace(self, owner: Any, name: str, value: Any) -> None:
+        """Set an attribute until `put_back` is called."""
+        self._before.append((owner, name, value, getattr(owner, name)))
+        setattr(owner, name, value)
+
+    def put_back(self) -> None:
+        """Set all of them as they were, the last one first."""
+        while self._before:
+            owner, name, value, before = self._before.pop()
+            # A function that install() has replaced since hands on to ours, and is to stay.
+            if getattr(owner, name) is value or not callable(value):
+                setattr(owner, name, before)
 
 
 @contextlib.contextmanager
@@ -164,11 +180,24 @@ def _deaf(get_env_var: Any) -> Any:
 
 
 @contextlib.contextmanager
-def _hidden() -> Generator[None, None, None]:
+def hidden(is_recorded: Callable[[str], bool]) -> Generator[None, None, None]:
+    """Hide what the current context says of LangSmith and LangChain, until the block ends.
+
+    Args:
+        is_recorded: Whether the run with this identifier was recorded. Such a run goes on
+            taking children.
+    """
+    current = _value("langsmith._internal._context", "_PARENT_RUN_TREE_REF")
+    current = (
+        current()
+        if current is not None
+        else _value("langsmith._internal._context", "_PARENT_RUN_TREE")
+    )
+    known = is_recorded(str(getattr(current, "id", None)))
     set_here: list[tuple[ContextVar[Any], Token[Any]]] = []
-    for module, name in _HIDDEN:
-        variable = getattr(sys.modules.get(module), name, None)
-        if variable is not None and variable.get(None) is not None:
+    for module, name in _HIDDEN if known else (*_HIDDEN, *_PARENTS):
+        if _value(module, name) is not None:
+            variable: ContextVar[Any] = getattr(sys.modules[module], name)
             set_here.append((variable, variable.set(None)))
     try:
         yield
@@ -180,18 +209,14 @@ def _hidden() -> Generator[None, None, None]:
                 variable.reset(token)
 
 
-def place() -> tuple[str, str | None]:
-    """Return the names of the thread and the asyncio task that the run starts in."""
-    for_whom: tuple[str, str | None] | None = getattr(_on_behalf, "place", None)
-    if for_whom is not None:
-        return for_whom
-    import asyncio  # late: it costs as much as all the rest here
+def _value(module: str, name: str) -> Any:
+    variable = getattr(sys.modules.get(module), name, None)
+    return None if variable is None else variable.get(None)
 
-    try:
-        task = asyncio.current_task()
-    except RuntimeError:  # no loop runs in this thread
-        task = None
-    return threading.current_thread().name, None if task is None else task.get_name()
+
+def whose() -> Place | None:
+    """Return where a run starts that is being set up elsewhere, in this thread."""
+    return getattr(_on_behalf, "place", None)
 
 
 def _said_for(aio_to_thread: Any) -> Any:
@@ -201,7 +226,7 @@ def _said_for(aio_to_thread: Any) -> Any:
     name would say nothing to anyone.
     """
 
-    def in_name_of(whose: tuple[str, str | None], func: Any, *args: Any, **kwargs: Any) -> Any:
+    def in_name_of(whose: Place, func: Any, *args: Any, **kwargs: Any) -> Any:
         _on_behalf.place = whose
         try:
             return func(*args, **kwargs)
@@ -211,7 +236,7 @@ def _said_for(aio_to_thread: Any) -> Any:
     async def aio_to_thread_while_recording(*args: Any, **kwargs: Any) -> Any:
         # Up to 0.7 the function comes first, later a context and then the function.
         at = next(index for index, value in enumerate(args) if callable(value))
-        func = functools.partial(in_name_of, place(), args[at])
+        func = functools.partial(in_name_of, here(), args[at])
         return await aio_to_thread(*args[:at], func, *args[at + 1 :], **kwargs)
 
     return aio_to_thread_while_recording

@@ -1,11 +1,15 @@
-"""The trace tree as plain data: no tracing library is needed here."""
+"""The trace tree as plain data, and as a picture in order of start.
+
+No tracing library is needed here. Canonical pictures, and what they are compared with, have
+`test_drawings` to themselves.
+"""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from chance import examples
@@ -13,7 +17,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ctxtrace.testing import Forest
-from ctxtrace.testing._forest import Record
+from ctxtrace.testing._forest import Record, Trace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ctxtrace.testing._forest import Node
 
 
 def record(key: str, parent: str | None = None, start: float = 0.0, **more: Any) -> Record:
@@ -75,6 +84,76 @@ def test_an_orphan_that_started_first_is_not_a_split() -> None:
     assert [node.name for node in forest.orphans] == ["stray"]
 
 
+TWO_SOURCES = [
+    record("run", start=2, source="langsmith"),
+    record("GET", start=1, source="otel"),
+    record("child", "run", start=3, source="langsmith"),
+    record("lost", start=4, source="otel", ended=False),
+    record("stray", "nobody", start=5, source="langsmith"),
+]
+
+
+def names(nodes: Iterable[Node]) -> list[str]:
+    return [node.name for node in nodes]
+
+
+def test_each_source_has_a_first_root_of_its_own() -> None:
+    forest = Forest.from_records(TWO_SOURCES)
+    assert names(forest.roots) == ["GET", "run", "lost", "stray"]
+    assert names(forest.splits) == ["lost", "stray"]
+
+
+def test_the_sources_are_named_in_order_and_only_where_they_have_runs() -> None:
+    assert Forest.from_records(TWO_SOURCES).sources == ["langsmith", "otel"]
+    assert Forest.from_records(TWO_SOURCES[1:2]).sources == ["otel"]
+
+
+def test_one_source_alone_keeps_its_nodes_roots_and_orphans() -> None:
+    forest = Forest.from_records(TWO_SOURCES).only("langsmith")
+    assert (names(forest.nodes), names(forest.roots), names(forest.orphans)) == (
+        ["run", "child", "stray"],
+        ["run", "stray"],
+        ["stray"],
+    )
+    assert forest.draw() == "run\n└─ child\nstray"
+
+
+def test_a_source_that_recorded_nothing_has_an_empty_forest() -> None:
+    assert Forest.from_records(TWO_SOURCES).only("langfuse").nodes == []
+
+
+def test_runs_whose_end_was_not_recorded_are_unfinished() -> None:
+    assert names(Forest.from_records(TWO_SOURCES).unfinished) == ["lost"]
+
+
+def test_names_of_which_there_is_no_run_are_missing_once_and_in_the_order_asked() -> None:
+    forest = Forest.from_records([record("a"), record("1", name="b\x1b")])
+    assert forest.missing(["z", "a", "y", "b", "b\x07", "z"]) == ["z", "y"]
+
+
+def test_a_node_knows_its_parent_and_a_root_or_orphan_has_none() -> None:
+    forest = Forest.from_records(TWO_SOURCES)
+    assert {node.name: node.parent and node.parent.name for node in forest.nodes} == {
+        "GET": None, "run": None, "child": "run", "lost": None, "stray": None,
+    }  # fmt: skip
+
+
+def test_traces_are_the_trees_in_order_of_start_each_with_its_nodes_in_order_of_start() -> None:
+    below = [record("deep", "first", start=2.5), record("stray", "nobody", start=9)]
+    first, second = Forest.from_records([*FAMILY, *below]).traces
+    assert isinstance(first, Trace)
+    assert first.root.name == "outer"
+    assert names(first.nodes) == ["outer", "first", "deep", "second", "inner"]
+    assert first.orphans == []
+    assert (second.root.name, names(second.orphans)) == ("stray", ["stray"])
+
+
+@pytest.mark.parametrize("records", [[], SPLIT])
+def test_a_trace_of_no_or_several_trees_cannot_be_made(records: list[Record]) -> None:
+    with pytest.raises(ValueError, match=r"exactly one tree, and these are [02]"):
+        Trace.from_records(records)
+
+
 def test_children_stand_in_order_of_start() -> None:
     (root,) = Forest.from_records(FAMILY).roots
     assert [child.name for child in root.children] == ["first", "second"]
@@ -96,7 +175,8 @@ def test_shape_sorts_siblings_by_name_and_then_by_what_is_below_them() -> None:
 
 def test_no_records_make_an_empty_forest() -> None:
     forest = Forest.from_records([])
-    assert (forest.roots, forest.splits, forest.shape, forest.draw()) == ([], [], [], "")
+    assert (forest.roots, forest.splits, forest.shape, forest.sources) == ([], [], [], [])
+    assert (forest.draw(), forest.draw(order="start"), forest.tree) == ("", "", "")
 
 
 def test_two_records_with_one_id_are_refused() -> None:
@@ -110,11 +190,13 @@ def test_records_that_are_each_others_ancestors_are_refused_and_not_left_out() -
 
 
 def test_a_drawing_shows_who_is_below_whom() -> None:
-    assert Forest.from_records(FAMILY).draw() == ("outer\n├─ first\n└─ second\n   └─ inner")
+    assert Forest.from_records(FAMILY).draw(order="start") == (
+        "outer\n├─ first\n└─ second\n   └─ inner"
+    )
 
 
 def test_a_drawing_marks_splits_with_the_thread_they_started_in() -> None:
-    assert Forest.from_records(SPLIT).draw() == (
+    assert Forest.from_records(SPLIT).draw(order="start") == (
         "outer\n└─ nested\nlost  ✗ split (thread worker-1)\n└─ below"
     )
 
@@ -123,7 +205,7 @@ def test_a_drawing_names_the_task_where_there_is_one() -> None:
     forest = Forest.from_records(
         [record("a"), record("b", start=1, thread="MainThread", task="Task-7")]
     )
-    assert forest.draw().endswith("b  ✗ split (task Task-7)")
+    assert forest.draw(order="start").endswith("b  ✗ split (task Task-7)")
 
 
 def test_a_drawing_marks_orphans_errors_and_unfinished_runs() -> None:
@@ -134,20 +216,20 @@ def test_a_drawing_marks_orphans_errors_and_unfinished_runs() -> None:
             record("c", "nobody", start=2),
         ]
     )
-    assert forest.draw() == ("a  ✗ error\n└─ b  ✗ unfinished\nc  ✗ split, orphan")
+    assert forest.draw(order="start") == ("a  ✗ error\n└─ b  ✗ unfinished\nc  ✗ split, orphan")
 
 
 def test_an_ascii_drawing_is_ascii_whatever_the_names_are() -> None:
     forest = Forest.from_records(
         [record("größe"), record("x", "größe"), record("y", "größe"), record("z", start=1)]
     )
-    assert forest.draw(ascii=True) == ("gr\\xf6\\xdfe\n|- x\n`- y\nz  x split")
+    assert forest.draw(order="start", ascii=True) == ("gr\\xf6\\xdfe\n|- x\n`- y\nz  x split")
 
 
 def test_colour_is_used_only_when_asked_for() -> None:
     forest = Forest.from_records(SPLIT)
-    assert "\x1b" not in forest.draw()
-    assert "\x1b[31m  ✗ split (thread worker-1)\x1b[0m" in forest.draw(color=True)
+    assert "\x1b" not in forest.draw(order="start")
+    assert "\x1b[31m  ✗ split (thread worker-1)\x1b[0m" in forest.draw(order="start", color=True)
 
 
 HOSTILE = "a\x1b[2Jb\nc\td\u202ee\udc80f\u2028g\x00\x9bh"
@@ -157,13 +239,13 @@ def test_names_lose_control_characters_in_pictures_and_data() -> None:
     forest = Forest.from_records(
         [record("root"), record("1", name=HOSTILE, start=1, thread="t\x1b", task="k\r")]
     )
-    assert forest.draw().splitlines()[1] == "a[2Jb c defgh  ✗ split (task k )"
+    assert forest.draw(order="start").splitlines()[1] == "a[2Jb c defgh  ✗ split (task k )"
     node = forest.to_dict()["roots"][1]
     assert (node["name"], node["thread"], node["task"]) == ("a[2Jb c defgh", "t", "k ")
 
 
 def test_a_run_without_a_printable_name_is_still_drawn() -> None:
-    assert Forest.from_records([record("1", name="\x00")]).draw() == "?"
+    assert Forest.from_records([record("1", name="\x00")]).draw(order="start") == "?"
 
 
 def test_data_survives_json_and_counts_what_the_picture_shows() -> None:
@@ -177,16 +259,25 @@ def test_data_survives_json_and_counts_what_the_picture_shows() -> None:
 def test_data_holds_names_places_and_times_and_nothing_else() -> None:
     (root,) = Forest.from_records([record("a")]).to_dict()["roots"]
     assert set(root) == {
-        "name", "id", "parent_id", "start", "thread", "task",
+        "name", "id", "parent_id", "start", "thread", "task", "source", "position",
         "ended", "error", "split", "orphan", "children",
     }  # fmt: skip
+
+
+def test_data_says_who_recorded_a_run_and_where_its_code_stands() -> None:
+    forest = Forest.from_records(
+        [record("a", source="otel", position=("a\x1b.py", 7)), record("b", start=1, source="otel")]
+    )
+    first, second = forest.to_dict()["roots"]
+    assert (first["source"], first["position"]) == ("otel", {"file": "a.py", "line": 7})
+    assert second["position"] is None
 
 
 def test_a_very_deep_trace_can_be_built_and_drawn() -> None:
     depth = sys.getrecursionlimit() * 2
     chain = [record("0")] + [record(str(n), str(n - 1), start=n) for n in range(1, depth)]
     forest = Forest.from_records(chain)
-    assert len(forest.draw().splitlines()) == depth
+    assert len(forest.draw(order="start").splitlines()) == depth
     (shape,) = forest.shape
     assert shape[0] == "0"
 
@@ -213,6 +304,7 @@ def test_the_order_of_recording_changes_nothing(records: list[Record], data: st.
     expected = Forest.from_records(records)
     found = Forest.from_records(shuffled)
     assert found.shape == expected.shape
+    assert found.draw(order="start") == expected.draw(order="start")
     assert found.draw() == expected.draw()
     assert found.to_dict() == expected.to_dict()
 
@@ -220,7 +312,7 @@ def test_the_order_of_recording_changes_nothing(records: list[Record], data: st.
 @examples(40)
 @given(records=forests())
 def test_every_run_is_drawn_on_a_line_of_its_own(records: list[Record]) -> None:
-    assert len(Forest.from_records(records).draw().splitlines()) == len(records)
+    assert len(Forest.from_records(records).draw(order="start").splitlines()) == len(records)
 
 
 def test_importing_the_testing_tools_imports_no_vendor_and_no_test_framework() -> None:

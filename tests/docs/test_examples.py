@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
@@ -26,24 +29,34 @@ PAGES = [
     *sorted(page for page in DOCS.rglob("*.md") if page.relative_to(DOCS).parts[0] not in NO_PAGES),
 ]
 
+# Its blocks with tests are test files, each named in its first line, and what follows such a block
+# is what pytest says of it.
+TESTING = DOCS / "how-to" / "testing.md"
+
 # Its steps build on one another. Everywhere else a block can be pasted into a file and run.
 CONTINUED = {DOCS / "tutorial.md"}
+
+LANGUAGES = ("python", "text", "toml")
 
 DEMO = 'python3 -m venv .venv && .venv/bin/pip install ".[cli]" && .venv/bin/ctxtrace demo'
 TESTS = 'python3 -m venv .venv && .venv/bin/pip install "nox[uv]" && .venv/bin/nox'
 
 
 class Block(NamedTuple):
-    """A fenced block of a page; `language` is "python" or "text"."""
+    """A fenced block of a page; `language` is one of `LANGUAGES`."""
 
     page: Path
     line: int
     language: str
     source: str
 
+    @property
+    def is_test(self) -> bool:
+        return self.language == "python" and "\ndef test_" in self.source
+
 
 def blocks_of(page: Path) -> list[Block]:
-    document = Document.parse(str(page), CodeBlockParser("python", id), CodeBlockParser("text", id))
+    document = Document.parse(str(page), *(CodeBlockParser(name, id) for name in LANGUAGES))
     return [
         Block(page, example.line, example.region.lexemes["arguments"], str(example.parsed))
         for example in document.examples()
@@ -53,9 +66,12 @@ def blocks_of(page: Path) -> list[Block]:
 def examples_of(page: Path) -> list[list[Block]]:
     """Group a page's blocks: what runs together, with the output that belongs to it."""
     groups: list[list[Block]] = []
+    of_a_test = page == README  # whose first pictures are the demo's
     for block in blocks_of(page):
-        if page == README and block.language == "text":
-            continue  # the demo's
+        if block.language == "python":
+            of_a_test = block.is_test
+        if of_a_test or block.language == "toml":
+            continue
         if not groups or (block.language == "python" and page not in CONTINUED):
             groups.append([])
         groups[-1].append(block)
@@ -87,6 +103,45 @@ def test_an_example_runs_and_prints_what_the_page_shows(blocks: list[Block]) -> 
     assert not printed, f"the page does not show what is printed: {printed}"
 
 
+@pytest.fixture(scope="module")
+def what_pytest_says(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Run the test files of the page, with its settings."""
+    folder = tmp_path_factory.mktemp("testing")
+    for block in blocks_of(TESTING):
+        if block.is_test:
+            name = block.source.partition("\n")[0]
+            (folder / name.replace("# ", "")).write_text(block.source, encoding="utf-8")
+        elif block.language == "toml":
+            (folder / "pyproject.toml").write_text(block.source, encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:asyncio"]
+    env = {**os.environ, "PYTHONIOENCODING": "utf-8", "COLUMNS": "80"}
+    done = subprocess.run(command, cwd=folder, env=env, stdout=subprocess.PIPE, encoding="utf-8")
+    return done.stdout
+
+
+def test_the_tests_that_the_page_shows_fail_as_it_says_and_pass_otherwise(
+    what_pytest_says: str,
+) -> None:
+    blocks = blocks_of(TESTING)
+    shown = [
+        after.source.rstrip()
+        for block, after in zip(blocks, blocks[1:])
+        if block.is_test and after.language == "text"
+    ]
+    failures = what_pytest_says.partition(" FAILURES =")[2].partition("\n")[2]
+    failures = failures.partition("\n=====")[0].rstrip()
+    assert failures == "\n".join(shown)
+    tests = sum(block.source.count("\ndef test_") for block in blocks if block.is_test)
+    assert f" {len(shown)} failed, {tests - len(shown)} passed" in what_pytest_says
+
+
+def test_the_test_in_the_readme_is_the_first_of_that_page() -> None:
+    readme = blocks_of(README)
+    at = next(number for number, block in enumerate(readme) if block.is_test)
+    sources = [block.source for block in blocks_of(TESTING)]
+    assert [block.source for block in readme[at : at + 2]] == sources[:2]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_a_page_has_no_block_that_nobody_runs(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
@@ -94,7 +149,7 @@ def test_a_page_has_no_block_that_nobody_runs(page: Path) -> None:
     languages = fences[::2]
     # What is in braces is for Sphinx, which the session "docs" runs; shell: see below.
     ours = [language for language in languages if not language.startswith("{")]
-    assert set(ours) <= {"python", "text", "shell"}
+    assert set(ours) <= {*LANGUAGES, "shell"}
     assert len([language for language in ours if language != "shell"]) == len(blocks_of(page))
     if page != README:
         assert "shell" not in ours

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import uvloop
 
-from ctxtrace.testing import record_langsmith
+from ctxtrace.testing import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -37,7 +37,7 @@ LOOPS = pytest.mark.parametrize("run", [on_asyncio, on_uvloop], ids=named)
 
 def outcome(run: Callable[..., Any], main: Any) -> tuple[Any, list[Any]]:
     """What a program returns or raises, and what trees it makes."""
-    with record_langsmith() as recording:
+    with record("langsmith") as recording:
         try:
             result = run(main())
         except RuntimeError as error:

@@ -14,7 +14,7 @@ from langsmith import traceable
 from vendors.tracers import LANGSMITH_IS_WEAK
 
 import ctxtrace
-from ctxtrace.testing import record_langsmith
+from ctxtrace.testing import record
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -26,7 +26,7 @@ LOST = SPLIT if LANGSMITH_IS_WEAK else WHOLE
 
 @pytest.fixture
 def recording() -> Iterator[Any]:
-    with record_langsmith() as recording:
+    with record("langsmith") as recording:
         yield recording
 
 

@@ -11,6 +11,7 @@ from langchain_core.runnables import RunnableLambda
 from langchain_core.runnables.config import var_child_runnable_config
 from langsmith import traceable, tracing_context
 from langsmith.run_helpers import get_current_run_tree, get_tracing_context
+from langsmith.run_trees import get_cached_client
 from langsmith.utils import tracing_is_enabled
 from opentelemetry import baggage, trace
 from opentelemetry import context as otel_context
@@ -18,7 +19,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from vendors.tracers import TRACERS
 
 import ctxtrace
-from ctxtrace.testing import record_langsmith
+from ctxtrace.testing import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,41 +82,41 @@ def test_detached_leaves_langsmiths_settings() -> None:
             seen.append((before, get_tracing_context()))
         seen.append((before, get_tracing_context()))
 
-    with (
-        record_langsmith() as recording,
-        tracing_context(
-            project_name="project", tags=["tag"], metadata={"key": "value"}, client=recording.client
-        ),
-    ):
-        outer()
+    with record("langsmith"):
+        client = get_cached_client()
+        with tracing_context(
+            project_name="project", tags=["tag"], metadata={"key": "value"}, client=client
+        ):
+            outer()
     (before, inside), (_, after) = seen
     assert inside.pop("parent") is None
     assert before == after
     assert before.pop("parent") is not None
     # What tracing_context() left to the environment is said outright inside.
     assert {key for key in before if before[key] != inside[key]} <= {"enabled"}
-    assert inside["client"] is recording.client
+    assert inside["client"] is client
     assert inside["project_name"] == "project"
 
 
 def test_tracing_that_is_on_through_the_parent_alone_stays_on_in_detached() -> None:
     seen: list[Any] = []
 
-    with record_langsmith() as recording:
+    with record("langsmith"):
+        client = get_cached_client()
 
-        @traceable(client=recording.client)
+        @traceable(client=client)
         def outer() -> None:
             seen.append(tracing_is_enabled())
             with ctxtrace.detached():
                 seen.append(tracing_is_enabled())
-                seen.append(get_tracing_context()["client"] is recording.client)
+                seen.append(get_tracing_context()["client"] is client)
 
         outer()
     assert seen == [True, True, True]
 
 
 def test_tracing_that_is_off_stays_off_in_detached() -> None:
-    with record_langsmith() as recording:
+    with record("langsmith") as recording:
 
         @traceable
         def outer() -> None:
@@ -146,7 +147,7 @@ def test_detached_leaves_langchains_config_but_its_parent() -> None:
             seen.append((outside, var_child_runnable_config.get()))
         assert var_child_runnable_config.get() is outside
 
-    with record_langsmith():
+    with record("langsmith"):
         RunnableLambda(body).invoke(None, {"tags": ["tag"], "metadata": {"key": "value"}})
     ((outside, inside),) = seen
     assert outside["callbacks"].parent_run_id is not None
@@ -169,7 +170,7 @@ def test_detached_in_a_coroutine_leaves_other_tasks_alone() -> None:
 
         await asyncio.gather(outer(), outer())
 
-    with record_langsmith():
+    with record("langsmith"):
         asyncio.run(main())
 
 

@@ -24,7 +24,7 @@ from vendors.tracers import LANGSMITH_IS_WEAK
 
 import ctxtrace
 from ctxtrace.patches import _in_place
-from ctxtrace.testing import record_langsmith
+from ctxtrace.testing import record
 from ctxtrace.testing._forest import descend
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def recording() -> Iterator[LangSmithRecording]:
-    with record_langsmith() as recording:
+    with record("langsmith") as recording:
         yield recording
 
 
@@ -764,13 +764,13 @@ def test_a_traceable_that_was_imported_under_an_earlier_install_drives_under_a_l
 
 
 def test_install_may_begin_in_a_recording_and_outlast_it() -> None:
-    with record_langsmith():
+    with record("langsmith"):
         installation = ctxtrace.install()
     try:
         assert anyio.run(traced(calls_itself), 0, backend="trio") == 0
     finally:
         installation.uninstall()
-    with record_langsmith() as recording:
+    with record("langsmith") as recording:
         asyncio.run(traced(calls_itself)(0))
     assert tree(recording) == "calls_itself"
 

@@ -32,7 +32,7 @@ from vendors.test_boundaries import (
 from vendors.tracers import TRACERS, OwnVariable
 
 import ctxtrace
-from ctxtrace.testing import record_langsmith
+from ctxtrace.testing import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -155,14 +155,14 @@ ANSWER = ("answer", [*[LOOKED_UP] * 6, ("remember", []), ("tokens", [LOOKED_UP] 
 
 
 def test_a_service_that_nobody_edited_has_one_trace_a_request() -> None:
-    with record_langsmith() as recording, ctxtrace.install():
+    with record("langsmith") as recording, ctxtrace.install():
         app, settled = build_service(run_helpers.traceable)
         asyncio.run(_request(app, settled, 3))
     assert recording.forest().shape == [ANSWER] * 3
 
 
 def test_control_a_service_that_nobody_edited_has_many_traces_a_request() -> None:
-    with record_langsmith() as recording:
+    with record("langsmith") as recording:
         app, settled = build_service(run_helpers.traceable)
         asyncio.run(_request(app, settled, 3))
     assert len(recording.forest().shape) >= 3 * 8

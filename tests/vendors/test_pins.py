@@ -20,7 +20,7 @@ from vendors.crossings import LIMIT
 from vendors.tracers import LANGSMITH_IS_WEAK
 
 import ctxtrace
-from ctxtrace.testing import record_langsmith
+from ctxtrace.testing import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,7 +30,7 @@ KEPT_BY_A_CONTEXT = 0 if LANGSMITH_IS_WEAK else 1
 
 @pytest.fixture(autouse=True)
 def recording() -> Iterator[Any]:
-    with record_langsmith() as recording:
+    with record("langsmith") as recording:
         yield recording
 
 

@@ -19,7 +19,7 @@ from vendors.crossings import LIMIT
 from vendors.tracers import TRACERS, LangChain, LangSmith, OwnVariable
 
 import ctxtrace
-from ctxtrace.testing import record_langsmith
+from ctxtrace.testing import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -426,7 +426,7 @@ def inner(_: int) -> None:
 
 
 def run_a_graph(q: Any, work: Callable[[], None]) -> list[Any]:
-    with record_langsmith() as recording:
+    with record("langsmith") as recording:
         graph_that_puts(q.put).invoke({"value": 1}, {"run_name": "graph"})
         gc.collect()
         thread = threading.Thread(target=work)

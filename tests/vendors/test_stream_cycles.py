@@ -14,7 +14,7 @@ import pytest
 from vendors.tracers import LangSmith, OpenTelemetry, OwnVariable
 
 from ctxtrace import streaming, traced_stream
-from ctxtrace.testing import record_langsmith
+from ctxtrace.testing import record
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -121,7 +121,7 @@ def test_what_closing_an_async_traced_stream_starts_belongs_to_its_run() -> None
 
 
 def test_a_traced_stream_collected_in_a_cycle_ends_its_run() -> None:
-    with record_langsmith() as recording:
+    with record("langsmith") as recording:
         stream = traced_stream(name="stream")(bodies(LangSmith())[0])()
         next(stream)
         in_a_cycle(stream)

@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from ctxtrace.testing import Forest, record_langsmith
+from ctxtrace.testing import Forest, record
 from ctxtrace.testing._forest import Record
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class LangSmith:
 
     @contextlib.contextmanager
     def recording(self) -> Iterator[None]:
-        with record_langsmith() as recording:
+        with record("langsmith") as recording:
             self._recording = recording
             yield
 

@@ -1,0 +1,262 @@
+"""Have LangSmith's clients, whoever made them, tell the recorder of runs and send none.
+
+A run belongs to whom it was posted to: one that starts while a recording is open is recorded,
+and so is its end, also after the recording; one that was posted before goes on as it would
+have. What a program asks LangSmith for in so many words (a prompt, a dataset) it is still
+given.
+"""
+
+# LangSmith is not installed where the types are checked, and is itself typed in part only.
+# pyright: reportMissingImports=false, reportUnknownVariableType=false
+# pyright: reportUnknownMemberType=false, reportUntypedBaseClass=false
+# pyright: reportUnknownParameterType=false, reportMissingModuleSource=false
+
+from __future__ import annotations
+
+import functools
+import time
+import uuid
+from datetime import datetime, timezone
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from . import _tape
+from ._langsmith_switches import part, whose
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from langsmith import Client
+
+    from ._langsmith_switches import Replaced
+
+SOURCE = "langsmith"
+
+
+def started(run: Any) -> None:
+    """Tell the recorder of a run that is posted, as a dict or a model of LangSmith's."""
+    # Code that calls the client itself may leave the identifier to the server.
+    key = str(_field(run, "id") or uuid.uuid4())
+    parent = _field(run, "parent_run_id")
+    _tape.started(
+        SOURCE,
+        key,
+        None if parent is None else str(parent),
+        str(_field(run, "name")),
+        _seconds(_field(run, "start_time")),
+        whose(),
+    )
+    updated(key, run)
+
+
+def updated(run_id: Any, run: Any, *, ended: bool = False) -> bool:
+    """Tell the recorder what became of a run; say whether it was recorded."""
+    ended = ended or _field(run, "end_time") is not None
+    return _tape.updated(str(run_id), ended=ended, error=bool(_field(run, "error")))
+
+
+def _field(run: Any, name: str) -> Any:
+    return run.get(name) if isinstance(run, dict) else getattr(run, name, None)
+
+
+def _seconds(start: Any) -> float:
+    """Return when a run started, as it says itself.
+
+    LangChain posts a run only at its end if its input is a stream, so the order of recording
+    is not the order of start.
+    """
+    if isinstance(start, str):
+        try:
+            start = datetime.fromisoformat(start)
+        except ValueError:  # with Z for UTC, before Python 3.11
+            return time.time()
+    if not isinstance(start, datetime):
+        return time.time()
+    # LangSmith, too, takes a time without a zone for UTC.
+    return (start if start.tzinfo else start.replace(tzinfo=timezone.utc)).timestamp()
+
+
+@functools.cache
+def recording_client() -> Client:
+    """Return the client that takes the runs of who brings none.
+
+    One a process: each Client leaves an exit handler behind.
+    """
+    # With address and key given, neither the environment nor a profile in the user's home
+    # directory is asked for them.
+    return _recording_class()(
+        api_url="http://localhost", api_key="recording", auto_batch_tracing=False, info={}
+    )
+
+
+@functools.cache
+def _recording_class() -> Callable[..., Client]:
+    """Make the class late: its base is LangSmith's."""
+    import requests
+    from langsmith import Client
+
+    class Unplugged(requests.Session):
+        def send(self, *_: Any, **__: Any) -> Any:
+            raise RuntimeError(
+                "this is LangSmith's client while ctxtrace.testing records, and it sends nothing. "
+                "Give the code under test a langsmith.Client of its own for what it asks of "
+                "LangSmith beside tracing."
+            )
+
+    class RecordingClient(Client):
+        def __init__(self, **kwargs: Any) -> None:
+            super().__init__(session=Unplugged(), **kwargs)
+
+        def create_run(self, name: str, *_: Any, **kwargs: Any) -> None:
+            started({**kwargs, "name": name})
+
+        def update_run(self, run_id: Any, *_: Any, **kwargs: Any) -> None:
+            updated(run_id, kwargs, ended=True)
+
+        def request_with_retries(self, method: Any, pathname: str, **kwargs: Any) -> Any:
+            if pathname == "/feedback":
+                return requests.Response()
+            return super().request_with_retries(method, pathname, **kwargs)
+
+    return RecordingClient
+
+
+def intercept(methods: Replaced) -> None:
+    """Intercept the runs of every client there is and will be.
+
+    Args:
+        methods: Puts everything back, also what was intercepted before an error.
+
+    Raises:
+        RuntimeError: This LangSmith is not laid out as the known ones are.
+    """
+    client_class = part(import_module("langsmith.client"), "Client")
+    ours = _recording_class()
+    for cls in _with_subclasses(client_class):
+        if cls is ours:
+            continue
+        # What a user's own class does beside, it goes on doing; where it hands on to
+        # LangSmith's, the run is known.
+        hands_on = cls is not client_class
+        for name, make in _REPLACEMENTS.items():
+            if hands_on:
+                original = vars(cls).get(name)
+                if callable(original):
+                    methods.replace(cls, name, _replacement(make, original, True))
+            else:
+                methods.replace(cls, name, _kept(make, part(cls, name), False))
+
+
+def intercept_async(methods: Replaced) -> None:
+    """The same for the client whose methods are coroutines, if the program has imported it."""
+    cls = part(import_module("langsmith.async_client"), "AsyncClient")
+    for name, make in (("create_run", _async_create_run), ("update_run", _async_update_run)):
+        methods.replace(cls, name, _kept(make, part(cls, name)))
+
+
+def _replacement(
+    make: Callable[..., Callable[..., Any]], original: Callable[..., Any], *hands_on: bool
+) -> Callable[..., Any]:
+    return functools.wraps(original)(make(original, *hands_on))
+
+
+# Of LangSmith's own methods. Those of a user's class are not kept, nor is the class with them.
+_kept = functools.lru_cache(maxsize=32)(_replacement)
+
+
+def _with_subclasses(cls: type) -> Iterator[type]:
+    yield cls
+    for below in cls.__subclasses__():
+        yield from _with_subclasses(below)
+
+
+def _init(original: Callable[..., Any], hands_on: bool) -> Callable[..., Any]:
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        # Else its thread asks the server what it can do, now or after the recording.
+        if _tape.is_open(SOURCE) and kwargs.get("info") is None and not hands_on:
+            kwargs["info"] = {}
+        original(self, *args, **kwargs)
+
+    return __init__
+
+
+def _create_run(original: Callable[..., Any], hands_on: bool) -> Callable[..., Any]:
+    def create_run(self: Any, name: str, *args: Any, **kwargs: Any) -> Any:
+        if _tape.is_open(SOURCE):
+            started({**kwargs, "name": name})
+            if not hands_on:
+                return None
+        return original(self, name, *args, **kwargs)
+
+    return create_run
+
+
+def _update_run(original: Callable[..., Any], hands_on: bool) -> Callable[..., Any]:
+    def update_run(self: Any, run_id: Any, *args: Any, **kwargs: Any) -> Any:
+        # Unless it is told another time, LangSmith's has a run that is updated end now.
+        if updated(run_id, kwargs, ended=True) and not hands_on:
+            return None
+        return original(self, run_id, *args, **kwargs)
+
+    return update_run
+
+
+def _ingest(original: Callable[..., Any], hands_on: bool) -> Callable[..., Any]:
+    def ingest(self: Any, create: Any = None, update: Any = None, **kwargs: Any) -> Any:
+        create, update = list(create or ()), list(update or ())
+        rest = update
+        if _tape.is_open(SOURCE):
+            for run in create:
+                started(run)
+            create, rest = [], _not_recorded(update)
+        else:
+            rest = _not_recorded(update)
+        if hands_on:
+            return original(self, create, update, **kwargs)
+        return original(self, create, rest, **kwargs) if create or rest else None
+
+    return ingest
+
+
+def _not_recorded(update: Iterable[Any]) -> list[Any]:
+    return [run for run in update if not updated(_field(run, "id"), run)]
+
+
+def _create_feedback(original: Callable[..., Any], hands_on: bool) -> Callable[..., Any]:
+    def create_feedback(self: Any, run_id: Any = None, *args: Any, **kwargs: Any) -> Any:
+        trace_id = kwargs.get("trace_id")
+        if not hands_on and _tape.knows(str(run_id or trace_id)):
+            # Of a run that no server knows. What names its trace may go by the queue.
+            kwargs["trace_id"] = None
+            return original(recording_client(), run_id or trace_id, *args, **kwargs)
+        return original(self, run_id, *args, **kwargs)
+
+    return create_feedback
+
+
+_REPLACEMENTS: dict[str, Callable[[Callable[..., Any], bool], Callable[..., Any]]] = {
+    "__init__": _init,
+    "create_run": _create_run,
+    "update_run": _update_run,
+    "batch_ingest_runs": _ingest,
+    "multipart_ingest": _ingest,
+    "create_feedback": _create_feedback,
+}
+
+
+def _async_create_run(original: Callable[..., Any]) -> Callable[..., Any]:
+    async def create_run(self: Any, name: str, *args: Any, **kwargs: Any) -> Any:
+        if _tape.is_open(SOURCE):
+            return started({**kwargs, "name": name})
+        return await original(self, name, *args, **kwargs)
+
+    return create_run
+
+
+def _async_update_run(original: Callable[..., Any]) -> Callable[..., Any]:
+    async def update_run(self: Any, run_id: Any, *args: Any, **kwargs: Any) -> Any:
+        if updated(run_id, kwargs):
+            return None
+        return await original(self, run_id, *args, **kwargs)
+
+    return update_run

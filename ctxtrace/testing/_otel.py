@@ -1,0 +1,220 @@
+"""Record OpenTelemetry's spans, through whatever provider the program sets.
+
+The SDK takes a span processor and never gives one back. So each provider gets one, when it is
+first met, and the processor does nothing while nobody records.
+"""
+
+# The SDK is not installed where the types are checked.
+# pyright: reportMissingImports=false, reportUnknownVariableType=false
+# pyright: reportUnknownMemberType=false, reportUntypedBaseClass=false
+# pyright: reportUnknownParameterType=false
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import sys
+import threading
+import weakref
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from wrapt import register_post_import_hook  # pyright: ignore[reportAttributeAccessIssue]
+
+from .._errors import guard
+from . import _tape
+from ._langsmith_switches import Replaced
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+SOURCE = "otel"
+
+_API = "opentelemetry.trace"
+
+_lock = threading.RLock()
+_listeners = 0
+_is_awaited = False
+_setters = Replaced()
+# By identity: a provider need not be hashable.
+_met: dict[int, weakref.ref[Any]] = {}
+
+
+@contextlib.contextmanager
+def listening(runs: list[_tape.Run], *, provide: bool) -> Generator[None, None, None]:
+    """Have every span that starts in the block appended to the list.
+
+    Args:
+        runs: Where to.
+        provide: Set a provider if there is none. It stays: OpenTelemetry takes one a process.
+
+    Raises:
+        ImportError: A provider is to be set, and the SDK is not installed.
+    """
+    global _listeners
+    if provide:
+        _provide()
+    with _lock:
+        _listeners += 1
+    _tape.open_for(SOURCE, runs, _nothing)
+    try:
+        if _API in sys.modules:
+            _watch()
+        _await_import()
+        with _without_foreign_parent():
+            yield
+    finally:
+        _stop_watching()
+        _tape.close_for(SOURCE, runs)
+
+
+def has_provider() -> bool:
+    """Whether the program has set a provider whose spans can be recorded."""
+    return _API in sys.modules and _is_met(_provider())
+
+
+def _nothing() -> None:
+    """What is to be done after the last span: the processors stay."""
+
+
+def _provide() -> None:
+    try:
+        from opentelemetry import trace
+
+        # It sets the one that the environment names, which goes before one of ours.
+        trace.get_tracer_provider()
+        if _provider() is None:
+            from opentelemetry.sdk.trace import TracerProvider
+
+            trace.set_tracer_provider(TracerProvider(shutdown_on_exit=False))
+    except ImportError as error:
+        raise ImportError(
+            'recording source="otel" needs a tracer provider, none is set, and opentelemetry-sdk '
+            "is not installed: install it, or leave the source out"
+        ) from error
+
+
+def _provider() -> Any:
+    # Not get_tracer_provider(): with OTEL_PYTHON_TRACER_PROVIDER in the environment it sets one.
+    return getattr(sys.modules[_API], "_TRACER_PROVIDER", None)
+
+
+def _await_import() -> None:
+    """Watch OpenTelemetry as soon as the program imports it. The hook stays, idle."""
+    global _is_awaited
+    with _lock:
+        if _is_awaited:
+            return
+        _is_awaited = True
+    register_post_import_hook(_imported, _API)
+
+
+def _imported(_: object) -> None:
+    guard("the recording of OpenTelemetry", _watch)
+
+
+def _watch() -> None:
+    """Meet the provider that is set, and the one that will be."""
+    # Another thread may be about to import it; not while the lock is held, then.
+    api: Any = import_module(_API)
+    with _lock:
+        if not _listeners:
+            return
+        _meet(_provider())
+        if not _setters:
+            # What set_tracer_provider() calls, also where it was imported by name.
+            name = "_set_tracer_provider"
+            set_provider = getattr(api, name)
+
+            def set_and_meet(*args: Any, **kwargs: Any) -> Any:
+                result = set_provider(*args, **kwargs)
+                guard("the recording of OpenTelemetry", _meet, _provider())
+                return result
+
+            _setters.replace(api, name, set_and_meet)
+
+
+def _stop_watching() -> None:
+    global _listeners
+    with _lock:
+        _listeners -= 1
+        if not _listeners:
+            _setters.put_back()
+
+
+def _meet(provider: Any) -> None:
+    if not hasattr(provider, "add_span_processor"):
+        return  # none, or another implementation of the API, which has its own ways
+    with _lock:
+        if not _is_met(provider):
+            provider.add_span_processor(_processor_class()())
+            _met[id(provider)] = weakref.ref(provider)
+
+
+def _is_met(provider: object) -> bool:
+    reference = _met.get(id(provider))
+    return reference is not None and reference() is provider
+
+
+@contextlib.contextmanager
+def _without_foreign_parent() -> Generator[None, None, None]:
+    """Hide the current span, if it is not recorded, until the block ends."""
+    trace: Any = sys.modules.get(_API)
+    if trace is None:
+        yield
+        return
+    current = trace.get_current_span().get_span_context()
+    if not current.is_valid or _tape.knows(_key(current)):
+        yield
+        return
+    context: Any = sys.modules["opentelemetry.context"]
+    runtime = context._RUNTIME_CONTEXT
+    token = context.attach(trace.set_span_in_context(trace.INVALID_SPAN))
+    try:
+        yield
+    finally:
+        # Past detach(), which logs an error where the block ends in another context.
+        with contextlib.suppress(ValueError):
+            runtime.detach(token)
+
+
+def _key(context: Any) -> str:
+    # Span identifiers alone need not differ between traces.
+    return f"{context.trace_id:032x}-{context.span_id:016x}"
+
+
+@functools.cache
+def _processor_class() -> Any:
+    """Make the class late: its base is the SDK's."""
+    from opentelemetry.sdk.trace import SpanProcessor
+
+    class RecordingProcessor(SpanProcessor):
+        def on_start(self, span: Any, parent_context: Any = None) -> None:
+            if _tape.is_open(SOURCE):
+                guard("the recording of OpenTelemetry", _started, span)
+
+        def on_end(self, span: Any) -> None:
+            guard("the recording of OpenTelemetry", _ended, span)
+
+    return RecordingProcessor
+
+
+def _started(span: Any) -> None:
+    parent = span.parent
+    # A parent in another process is not for this one to have recorded.
+    if parent is not None and parent.is_remote and not _tape.knows(_key(parent)):
+        parent = None
+    _tape.started(
+        SOURCE,
+        _key(span.context),
+        None if parent is None else _key(parent),
+        str(span.name),
+        span.start_time / 1e9,
+    )
+
+
+def _ended(span: Any) -> None:
+    key = _key(span.context)
+    if _tape.knows(key):
+        failed = span.status.status_code.name == "ERROR"
+        _tape.updated(key, ended=True, error=failed, name=str(span.name))

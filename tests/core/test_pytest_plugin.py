@@ -1,0 +1,322 @@
+"""The pytest plugin where nothing is traced: switched off, asking, and without tracers."""
+
+from __future__ import annotations
+
+import pytest
+from core.inner_pytest import Result, Suite, said
+
+# None stands for a module that cannot be imported, nor found.
+_NO_TRACERS = """\
+import sys
+
+for name in ("anyio", "langchain_core", "langsmith", "opentelemetry"):
+    sys.modules[name] = None
+"""
+
+_STRANGER = """\
+import contextvars
+import sys
+
+variable = contextvars.ContextVar("variable", default="unset")
+
+def test_imports_nothing():
+    imported = {name for name, module in sys.modules.items() if module is not None}
+    assert not imported & {"anyio", "langchain_core", "langsmith", "opentelemetry"}
+    assert not [name for name in imported if name.startswith("ctxtrace.testing")]
+
+def test_no_hook_acts_on_tests(pytestconfig):
+    for name in ("ctxtrace-tests", "ctxtrace-trees"):
+        assert not pytestconfig.pluginmanager.has_plugin(name)
+
+def test_sets_a_variable():
+    variable.set("set")
+
+def test_sees_the_variable_of_the_test_before():
+    assert variable.get() == "set"
+"""
+
+UNUSED = Suite({"test_stranger.py": _STRANGER})
+SWITCHED_OFF = Suite({"test_stranger.py": _STRANGER}, plugins=("no:ctxtrace",))
+
+# A tracer of the program's own, known to ctxtrace by its carrier.
+_OWN_TRACER = """\
+import contextvars
+import ctxtrace
+import pytest
+
+current = contextvars.ContextVar("current", default=None)
+
+class Tracer(ctxtrace.Carrier):
+    name = "own tracer"
+
+    def current(self):
+        return current.get() and (current.get(), current.get())
+
+    def clear(self):
+        current.set(None)
+
+    def variables(self):
+        return (current,)
+
+ctxtrace.register_carrier(Tracer())
+
+def test_control_leaves_a_run():
+    current.set("left by a test")
+
+def test_control_sees_the_run_of_the_test_before():
+    assert current.get() == "left by a test"
+    current.set(None)
+
+def test_leaves_a_run(trace_capture):
+    current.set("left\\x1b[1m by a test")
+
+def test_does_not_see_the_run_of_the_test_before():
+    assert current.get() is None
+
+def test_fails_by_itself(trace_capture):
+    current.set("left by a test")
+    assert 1 + 1 == 3
+
+def test_does_not_see_the_run_of_the_test_that_failed():
+    assert current.get() is None
+
+@pytest.fixture
+def run():
+    token = current.set("opened by a fixture")
+    yield
+    current.reset(token)
+
+def test_leaves_the_run_of_its_fixture(run, trace_capture):
+    assert current.get() == "opened by a fixture"
+
+def test_ends_the_run_of_its_fixture(run, trace_capture):
+    current.set(None)
+
+def test_leaves_another_run_than_that_of_its_fixture(run, trace_capture):
+    current.set("left by a test")
+"""
+
+_MARKED = """\
+import pytest
+
+single_trace = pytest.mark.single_trace
+
+def test_hooks_act_where_a_test_asks_for_them(pytestconfig):
+    assert pytestconfig.pluginmanager.has_plugin("ctxtrace-tests")
+
+@single_trace
+def test_no_run():
+    pass
+
+@single_trace
+def test_skips_itself():
+    pytest.skip("not today")
+
+@single_trace
+@pytest.mark.skip(reason="never")
+def test_is_skipped():
+    pass
+
+@single_trace
+def test_own_error():
+    assert 1 + 1 == 3, "arithmetic"
+
+@single_trace(False)
+def test_opts_out():
+    pass
+
+def test_fixture(trace_capture):
+    assert trace_capture.traces == []
+    assert trace_capture.tree == ""
+
+def test_single_trace(trace_capture):
+    trace_capture.assert_single_trace()
+
+def test_trace(trace_capture):
+    trace_capture.trace
+
+@single_trace(source="langsmith")
+def test_langsmith():
+    pass
+
+@single_trace(source=["otel"])
+def test_opentelemetry():
+    pass
+"""
+
+ASKING = Suite(
+    {
+        "conftest.py": _NO_TRACERS,
+        "test_own_tracer.py": _OWN_TRACER,
+        "test_marked.py": _MARKED,
+    }
+)
+
+_PASSES = """\
+import pytest
+
+def test_without_runs():
+    pass
+
+@pytest.mark.single_trace
+def test_marked_without_runs():
+    pass
+
+# As if the program had imported a LangSmith that cannot be recorded.
+def test_cannot_be_recorded():
+    from ctxtrace.testing import _langsmith
+    _langsmith._failure = LookupError("no such part")
+
+def test_after_it():
+    from ctxtrace.testing import _langsmith
+    _langsmith._failure = None
+"""
+
+ALL = Suite(
+    {"conftest.py": _NO_TRACERS, "test_passes.py": _PASSES},
+    "--ctxtrace-single-trace",
+    "--ctxtrace-tree",
+    "--strict-markers",
+)
+
+
+@pytest.fixture
+def asking(request: pytest.FixtureRequest) -> Result:
+    return ASKING.run(request)
+
+
+@pytest.fixture
+def all_(request: pytest.FixtureRequest) -> Result:
+    return ALL.run(request)
+
+
+# A suite that does not use it.
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["test_imports_nothing", "test_no_hook_acts_on_tests"],
+)
+def test_unused_it_does_nothing(request: pytest.FixtureRequest, name: str) -> None:
+    assert UNUSED.run(request)[name].what == "passed"
+
+
+def test_unused_a_test_sees_the_variables_of_the_test_before(
+    request: pytest.FixtureRequest,
+) -> None:
+    assert UNUSED.run(request)["test_sees_the_variable_of_the_test_before"].what == "passed"
+
+
+def test_a_suite_that_does_not_use_it_is_the_same_without_it(
+    request: pytest.FixtureRequest,
+) -> None:
+    unused, switched_off = UNUSED.run(request), SWITCHED_OFF.run(request)
+    assert switched_off.status == unused.status == pytest.ExitCode.OK
+    assert switched_off.names() == unused.names()
+
+
+# Where a test uses it.
+
+
+@pytest.mark.parametrize(
+    "name", ["test_hooks_act_where_a_test_asks_for_them", "test_opts_out", "test_fixture"]
+)
+def test_where_nothing_is_traced_a_test_passes_that_asks_for_no_trace(
+    asking: Result, name: str
+) -> None:
+    assert asking[name].what == "passed"
+
+
+@pytest.mark.parametrize("name", ["test_no_run", "test_single_trace", "test_trace"])
+def test_where_nothing_is_traced_a_test_fails_that_asks_for_a_trace(
+    asking: Result, name: str
+) -> None:
+    outcome = asking[name]
+    assert outcome.what == "failed"
+    assert "no run was recorded" in outcome.text
+
+
+@pytest.mark.parametrize("name", ["test_skips_itself", "test_is_skipped"])
+def test_a_skipped_test_is_not_judged(asking: Result, name: str) -> None:
+    assert asking[name].what == "skipped"
+
+
+def test_a_tests_own_error_is_the_headline(asking: Result) -> None:
+    outcome = asking["test_own_error"]
+    assert outcome.what == "failed"
+    said(outcome.text, "E       AssertionError: arithmetic")
+    assert "no run was recorded" not in outcome.text
+
+
+@pytest.mark.parametrize(
+    ("name", "library"), [("test_langsmith", "langsmith"), ("test_opentelemetry", "otel")]
+)
+def test_a_source_that_is_not_installed_is_named(asking: Result, name: str, library: str) -> None:
+    outcome = asking[name]
+    assert outcome.what == "error"
+    said(outcome.text, f'test_marked.py:*: recording source="{library}" needs * not installed*')
+
+
+# A run that is left current.
+
+
+def test_control_without_the_fixture_the_next_test_sees_what_a_test_left(asking: Result) -> None:
+    assert asking["test_control_leaves_a_run"].what == "passed"
+    assert asking["test_control_sees_the_run_of_the_test_before"].what == "passed"
+
+
+def test_a_test_that_leaves_a_run_current_fails_and_names_it(asking: Result) -> None:
+    outcome = asking["test_leaves_a_run"]
+    assert outcome.what == "failed"
+    said(outcome.text, "*own tracer: the run 'left[[]1m by a test' is still current, and none was*")
+
+
+def test_the_next_test_does_not_see_what_a_test_left(asking: Result) -> None:
+    assert asking["test_does_not_see_the_run_of_the_test_before"].what == "passed"
+
+
+def test_the_next_test_does_not_see_what_a_failed_test_left(asking: Result) -> None:
+    assert asking["test_fails_by_itself"].what == "failed"
+    assert asking["test_does_not_see_the_run_of_the_test_that_failed"].what == "passed"
+
+
+def test_a_test_may_leave_the_run_of_its_fixture_as_it_was_or_ended(asking: Result) -> None:
+    assert asking["test_leaves_the_run_of_its_fixture"].what == "passed"
+    assert asking["test_ends_the_run_of_its_fixture"].what == "passed"
+
+
+def test_a_test_that_leaves_another_run_than_that_of_its_fixture_fails(asking: Result) -> None:
+    outcome = asking["test_leaves_another_run_than_that_of_its_fixture"]
+    assert outcome.what == "failed"
+    said(outcome.text, "*'left by a test' is still current, and 'opened by a fixture' was before")
+
+
+# Every test.
+
+
+def test_where_all_are_held_to_a_single_trace_a_test_without_runs_passes(all_: Result) -> None:
+    assert all_["test_without_runs"].what == "passed"
+
+
+def test_where_all_are_held_to_a_single_trace_a_marked_one_still_needs_a_run(all_: Result) -> None:
+    assert all_["test_marked_without_runs"].what == "failed"
+
+
+def test_the_tree_of_a_test_without_runs_says_so(all_: Result) -> None:
+    said(
+        all_.output,
+        "=* traces *=",
+        "test_passes.py::test_without_runs",
+        "  (no run)",
+        "test_passes.py::test_marked_without_runs",
+        "  (no run)",
+    )
+
+
+def test_where_a_tracer_cannot_be_recorded_the_test_fails_and_says_so(all_: Result) -> None:
+    complaint = "LangSmith was imported, and not recorded: no such part"
+    outcome = all_["test_cannot_be_recorded"]
+    assert outcome.what == "failed"
+    assert complaint in outcome.text
+    said(all_.output, "test_passes.py::test_cannot_be_recorded", f"  {complaint}")
+    assert all_["test_after_it"].what == "passed"

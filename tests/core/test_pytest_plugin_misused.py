@@ -1,0 +1,62 @@
+"""The pytest plugin given what it cannot read: it says what is valid, and where."""
+
+from __future__ import annotations
+
+import pytest
+from core.inner_pytest import Suite, said
+
+# What is wrong, by the name of the test that says it.
+WRONG = {
+    "keyword": ("single_trace(name='x')", "single_trace does not take name"),
+    "too_many": ("single_trace('x', [], 1, None, 5)", "single_trace does not take 5"),
+    "twice": ("single_trace('x', root='y')", "single_trace does not take root"),
+    "root": ("single_trace(root=3)", "root=3 is no name"),
+    "true": ("single_trace(True)", "root=True is no name"),
+    "roots": ("single_trace(roots=0)", "roots=0 is no number of trees, from 1 on"),
+    "roots_true": ("single_trace(roots=True)", "roots=True is no number of trees, from 1 on"),
+    "runs": ("single_trace(runs=[1])", "runs=[[]1] are no names"),
+    "run": ("single_trace(runs=7)", "runs=7 are no names"),
+    "source": ("single_trace(source='jaeger')", "source='jaeger': 'jaeger' is no source of runs"),
+    "sources": ("single_trace(source=[])", "source=[[]]: no source is named"),
+    "source_3": ("single_trace(source=3)", "source=3: *"),
+}
+_WRONG = "import pytest\n" + "".join(
+    f"\n@pytest.mark.{marker}\ndef test_{name}():\n    assert False, 'not reached'\n"
+    for name, (marker, _) in WRONG.items()
+)
+
+MISUSED = Suite({"test_wrong.py": _WRONG})
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_marker_that_cannot_be_read_fails_its_test_and_points_at_it(
+    request: pytest.FixtureRequest, name: str
+) -> None:
+    outcome = MISUSED.run(request)[f"test_wrong.py::test_{name}"]
+    line = _WRONG.splitlines().index(f"@pytest.mark.{WRONG[name][0]}") + 1
+    assert outcome.what == "error"
+    said(
+        outcome.text,
+        f"test_wrong.py:{line}: {WRONG[name][1]}; valid are *single_trace(root='name', runs=*",
+    )
+
+
+@pytest.mark.parametrize(
+    ("setting", "complaint"),
+    [
+        (
+            "ctxtrace_single_trace = some",
+            "ERROR: ctxtrace_single_trace = 'some' is no mode; valid are marked and all",
+        ),
+        (
+            "ctxtrace_source = otel jaeger",
+            "ERROR: ctxtrace_source: 'jaeger' is no source of runs; valid are 'langsmith', 'otel'*",
+        ),
+    ],
+)
+def test_a_setting_that_cannot_be_read_stops_pytest(
+    request: pytest.FixtureRequest, setting: str, complaint: str
+) -> None:
+    result = Suite({"test_any.py": "def test_any(): pass"}, ini=setting).run(request)
+    assert result.status == pytest.ExitCode.USAGE_ERROR
+    said(result.errors, complaint)
