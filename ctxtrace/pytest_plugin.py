@@ -8,6 +8,7 @@ options the plugin adds no hook to any test.
 from __future__ import annotations
 
 import sys
+from textwrap import indent
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
 
 import pytest
@@ -169,11 +170,12 @@ class _Tests:
         before = Current()
         try:
             result = yield
-        except BaseException:
-            # The test's own error is the headline; what came of its trace may explain it.
+        except BaseException as error:
+            # The test's own error is the headline; what came of its trace may explain it, and
+            # may stand in it already.
             before.put_back()
             drawing = _drawing(plan)
-            if drawing:
+            if drawing and indent(drawing, "  ") not in str(error):
                 item.add_report_section("call", "trace", drawing)
             raise
         left = before.put_back()

@@ -24,7 +24,7 @@ from . import _tape
 from ._langsmith_switches import part, whose
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from langsmith import Client
 
@@ -131,20 +131,17 @@ def intercept(methods: Replaced) -> None:
         RuntimeError: This LangSmith is not laid out as the known ones are.
     """
     client_class = part(import_module("langsmith.client"), "Client")
-    ours = _recording_class()
-    for cls in _with_subclasses(client_class):
-        if cls is ours:
-            continue
+    for name, make in _OF_A_CLIENT.items():
+        methods.replace(client_class, name, _kept(make, part(client_class, name)))
+    for name, make in _OF_RUNS.items():
+        methods.replace(client_class, name, _kept(make, part(client_class, name), False))
+    for cls in dict.fromkeys(_below(client_class)):
         # What a user's own class does beside, it goes on doing; where it hands on to
         # LangSmith's, the run is known.
-        hands_on = cls is not client_class
-        for name, make in _REPLACEMENTS.items():
-            if hands_on:
-                original = vars(cls).get(name)
-                if callable(original):
-                    methods.replace(cls, name, _replacement(make, original, True))
-            else:
-                methods.replace(cls, name, _kept(make, part(cls, name), False))
+        for name, make in _OF_RUNS.items() if cls is not _recording_class() else ():
+            original = vars(cls).get(name)
+            if callable(original):
+                methods.replace(cls, name, _replacement(make, original, True))
 
 
 def intercept_async(methods: Replaced) -> None:
@@ -164,68 +161,26 @@ def _replacement(
 _kept = functools.lru_cache(maxsize=32)(_replacement)
 
 
-def _with_subclasses(cls: type) -> Iterator[type]:
-    yield cls
+def _below(cls: type) -> Iterator[type]:
     for below in cls.__subclasses__():
-        yield from _with_subclasses(below)
+        yield below
+        yield from _below(below)
 
 
-def _init(original: Callable[..., Any], hands_on: bool) -> Callable[..., Any]:
+def _init(original: Callable[..., Any]) -> Callable[..., Any]:
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         # Else its thread asks the server what it can do, now or after the recording.
-        if _tape.is_open(SOURCE) and kwargs.get("info") is None and not hands_on:
+        if _tape.is_open(SOURCE) and kwargs.get("info") is None:
             kwargs["info"] = {}
         original(self, *args, **kwargs)
 
     return __init__
 
 
-def _create_run(original: Callable[..., Any], hands_on: bool) -> Callable[..., Any]:
-    def create_run(self: Any, name: str, *args: Any, **kwargs: Any) -> Any:
-        if _tape.is_open(SOURCE):
-            started({**kwargs, "name": name})
-            if not hands_on:
-                return None
-        return original(self, name, *args, **kwargs)
-
-    return create_run
-
-
-def _update_run(original: Callable[..., Any], hands_on: bool) -> Callable[..., Any]:
-    def update_run(self: Any, run_id: Any, *args: Any, **kwargs: Any) -> Any:
-        # Unless it is told another time, LangSmith's has a run that is updated end now.
-        if updated(run_id, kwargs, ended=True) and not hands_on:
-            return None
-        return original(self, run_id, *args, **kwargs)
-
-    return update_run
-
-
-def _ingest(original: Callable[..., Any], hands_on: bool) -> Callable[..., Any]:
-    def ingest(self: Any, create: Any = None, update: Any = None, **kwargs: Any) -> Any:
-        create, update = list(create or ()), list(update or ())
-        rest = update
-        if _tape.is_open(SOURCE):
-            for run in create:
-                started(run)
-            create, rest = [], _not_recorded(update)
-        else:
-            rest = _not_recorded(update)
-        if hands_on:
-            return original(self, create, update, **kwargs)
-        return original(self, create, rest, **kwargs) if create or rest else None
-
-    return ingest
-
-
-def _not_recorded(update: Iterable[Any]) -> list[Any]:
-    return [run for run in update if not updated(_field(run, "id"), run)]
-
-
-def _create_feedback(original: Callable[..., Any], hands_on: bool) -> Callable[..., Any]:
+def _create_feedback(original: Callable[..., Any]) -> Callable[..., Any]:
     def create_feedback(self: Any, run_id: Any = None, *args: Any, **kwargs: Any) -> Any:
         trace_id = kwargs.get("trace_id")
-        if not hands_on and _tape.knows(str(run_id or trace_id)):
+        if _tape.knows(str(run_id or trace_id)):
             # Of a run that no server knows. What names its trace may go by the queue.
             kwargs["trace_id"] = None
             return original(recording_client(), run_id or trace_id, *args, **kwargs)
@@ -234,29 +189,77 @@ def _create_feedback(original: Callable[..., Any], hands_on: bool) -> Callable[.
     return create_feedback
 
 
-_REPLACEMENTS: dict[str, Callable[[Callable[..., Any], bool], Callable[..., Any]]] = {
+_OF_A_CLIENT: dict[str, Callable[[Callable[..., Any]], Callable[..., Any]]] = {
     "__init__": _init,
-    "create_run": _create_run,
-    "update_run": _update_run,
-    "batch_ingest_runs": _ingest,
-    "multipart_ingest": _ingest,
     "create_feedback": _create_feedback,
 }
 
 
-def _async_create_run(original: Callable[..., Any]) -> Callable[..., Any]:
-    async def create_run(self: Any, name: str, *args: Any, **kwargs: Any) -> Any:
+# A user's class may take all of its arguments by name, or all by position: they are handed on
+# as they come.
+
+
+def _create_run(original: Callable[..., Any], hands_on: bool) -> Callable[..., Any]:
+    def create_run(self: Any, *args: Any, **kwargs: Any) -> Any:
         if _tape.is_open(SOURCE):
-            return started({**kwargs, "name": name})
-        return await original(self, name, *args, **kwargs)
+            started({"name": _first(args), **kwargs})
+            if not hands_on:
+                return None
+        return original(self, *args, **kwargs)
+
+    return create_run
+
+
+def _update_run(original: Callable[..., Any], hands_on: bool) -> Callable[..., Any]:
+    def update_run(self: Any, *args: Any, **kwargs: Any) -> Any:
+        # Unless it is told another time, LangSmith's has a run that is updated end now.
+        known = updated(kwargs.get("run_id", _first(args)), kwargs, ended=True)
+        return None if known and not hands_on else original(self, *args, **kwargs)
+
+    return update_run
+
+
+def _ingest(original: Callable[..., Any], hands_on: bool) -> Callable[..., Any]:
+    def ingest(self: Any, *args: Any, **kwargs: Any) -> Any:
+        given = {**dict(zip(("create", "update"), args)), **kwargs}
+        create, update = given.get("create") or (), given.get("update") or ()
+        if _tape.is_open(SOURCE):
+            for run in create:
+                started(run)
+            create = ()
+        update = [run for run in update if not updated(_field(run, "id"), run)]
+        if hands_on:
+            return original(self, *args, **kwargs)
+        given.update(create=create, update=update)
+        return original(self, **given) if create or update else None
+
+    return ingest
+
+
+def _first(args: tuple[Any, ...]) -> Any:
+    return args[0] if args else None
+
+
+_OF_RUNS: dict[str, Callable[[Callable[..., Any], bool], Callable[..., Any]]] = {
+    "create_run": _create_run,
+    "update_run": _update_run,
+    "batch_ingest_runs": _ingest,
+    "multipart_ingest": _ingest,
+}
+
+
+def _async_create_run(original: Callable[..., Any]) -> Callable[..., Any]:
+    async def create_run(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if _tape.is_open(SOURCE):
+            return started({"name": _first(args), **kwargs})
+        return await original(self, *args, **kwargs)
 
     return create_run
 
 
 def _async_update_run(original: Callable[..., Any]) -> Callable[..., Any]:
-    async def update_run(self: Any, run_id: Any, *args: Any, **kwargs: Any) -> Any:
-        if updated(run_id, kwargs):
-            return None
-        return await original(self, run_id, *args, **kwargs)
+    async def update_run(self: Any, *args: Any, **kwargs: Any) -> Any:
+        known = updated(kwargs.get("run_id", _first(args)), kwargs)
+        return None if known else await original(self, *args, **kwargs)
 
     return update_run

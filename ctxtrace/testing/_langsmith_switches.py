@@ -183,6 +183,9 @@ def _deaf(get_env_var: Any) -> Any:
 def hidden(is_recorded: Callable[[str], bool]) -> Generator[None, None, None]:
     """Hide what the current context says of LangSmith and LangChain, until the block ends.
 
+    What the block itself has set by then stays: the run of a fixture that outlives a test is
+    there for the next.
+
     Args:
         is_recorded: Whether the run with this identifier was recorded. Such a run goes on
             taking children.
@@ -206,7 +209,8 @@ def hidden(is_recorded: Callable[[str], bool]) -> Generator[None, None, None]:
             # An async fixture may end in another context than it began in. That context was
             # not changed, and the one that was is gone.
             with contextlib.suppress(ValueError):
-                variable.reset(token)
+                if variable.get() is None:
+                    variable.reset(token)
 
 
 def _value(module: str, name: str) -> Any:

@@ -36,65 +36,12 @@ def test_sees_the_variable_of_the_test_before():
 """
 
 UNUSED = Suite({"test_stranger.py": _STRANGER})
-SWITCHED_OFF = Suite({"test_stranger.py": _STRANGER}, plugins=("no:ctxtrace",))
-
-# A tracer of the program's own, known to ctxtrace by its carrier.
-_OWN_TRACER = """\
-import contextvars
-import ctxtrace
-import pytest
-
-current = contextvars.ContextVar("current", default=None)
-
-class Tracer(ctxtrace.Carrier):
-    name = "own tracer"
-
-    def current(self):
-        return current.get() and (current.get(), current.get())
-
-    def clear(self):
-        current.set(None)
-
-    def variables(self):
-        return (current,)
-
-ctxtrace.register_carrier(Tracer())
-
-def test_control_leaves_a_run():
-    current.set("left by a test")
-
-def test_control_sees_the_run_of_the_test_before():
-    assert current.get() == "left by a test"
-    current.set(None)
-
-def test_leaves_a_run(trace_capture):
-    current.set("left\\x1b[1m by a test")
-
-def test_does_not_see_the_run_of_the_test_before():
-    assert current.get() is None
-
-def test_fails_by_itself(trace_capture):
-    current.set("left by a test")
-    assert 1 + 1 == 3
-
-def test_does_not_see_the_run_of_the_test_that_failed():
-    assert current.get() is None
-
-@pytest.fixture
-def run():
-    token = current.set("opened by a fixture")
-    yield
-    current.reset(token)
-
-def test_leaves_the_run_of_its_fixture(run, trace_capture):
-    assert current.get() == "opened by a fixture"
-
-def test_ends_the_run_of_its_fixture(run, trace_capture):
-    current.set(None)
-
-def test_leaves_another_run_than_that_of_its_fixture(run, trace_capture):
-    current.set("left by a test")
-"""
+# All plugins are loaded, as a user's pytest does, but it and those that import tracers.
+SWITCHED_OFF = Suite(
+    {"test_stranger.py": _STRANGER},
+    *(f"-pno:{name}" for name in ("ctxtrace", "anyio", "asyncio", "langsmith_plugin")),
+    plugins=None,
+)
 
 _MARKED = """\
 import pytest
@@ -147,7 +94,6 @@ def test_opentelemetry():
 ASKING = Suite(
     {
         "conftest.py": _NO_TRACERS,
-        "test_own_tracer.py": _OWN_TRACER,
         "test_marked.py": _MARKED,
     }
 )
@@ -211,6 +157,8 @@ def test_a_suite_that_does_not_use_it_is_the_same_without_it(
     request: pytest.FixtureRequest,
 ) -> None:
     unused, switched_off = UNUSED.run(request), SWITCHED_OFF.run(request)
+    said(unused.output, "plugins: ctxtrace-*")
+    assert "ctxtrace" not in switched_off.output
     assert switched_off.status == unused.status == pytest.ExitCode.OK
     assert switched_off.names() == unused.names()
 
@@ -255,40 +203,6 @@ def test_a_source_that_is_not_installed_is_named(asking: Result, name: str, libr
     outcome = asking[name]
     assert outcome.what == "error"
     said(outcome.text, f'test_marked.py:*: recording source="{library}" needs * not installed*')
-
-
-# A run that is left current.
-
-
-def test_control_without_the_fixture_the_next_test_sees_what_a_test_left(asking: Result) -> None:
-    assert asking["test_control_leaves_a_run"].what == "passed"
-    assert asking["test_control_sees_the_run_of_the_test_before"].what == "passed"
-
-
-def test_a_test_that_leaves_a_run_current_fails_and_names_it(asking: Result) -> None:
-    outcome = asking["test_leaves_a_run"]
-    assert outcome.what == "failed"
-    said(outcome.text, "*own tracer: the run 'left[[]1m by a test' is still current, and none was*")
-
-
-def test_the_next_test_does_not_see_what_a_test_left(asking: Result) -> None:
-    assert asking["test_does_not_see_the_run_of_the_test_before"].what == "passed"
-
-
-def test_the_next_test_does_not_see_what_a_failed_test_left(asking: Result) -> None:
-    assert asking["test_fails_by_itself"].what == "failed"
-    assert asking["test_does_not_see_the_run_of_the_test_that_failed"].what == "passed"
-
-
-def test_a_test_may_leave_the_run_of_its_fixture_as_it_was_or_ended(asking: Result) -> None:
-    assert asking["test_leaves_the_run_of_its_fixture"].what == "passed"
-    assert asking["test_ends_the_run_of_its_fixture"].what == "passed"
-
-
-def test_a_test_that_leaves_another_run_than_that_of_its_fixture_fails(asking: Result) -> None:
-    outcome = asking["test_leaves_another_run_than_that_of_its_fixture"]
-    assert outcome.what == "failed"
-    said(outcome.text, "*'left by a test' is still current, and 'opened by a fixture' was before")
 
 
 # Every test.

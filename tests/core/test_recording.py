@@ -88,6 +88,16 @@ def test_a_run_that_ends_after_the_recording_counts_as_ended_from_then_on() -> N
     assert (node.name, node.ended, node.error) == ("renamed", True, True)
 
 
+def test_a_run_of_which_something_is_told_before_its_end_is_still_followed() -> None:
+    with record() as recording:
+        run = Run("late")
+    assert _tape.updated(run.id, ended=False, error=False, name="renamed")
+    run.end()
+    assert not _tape.updated(run.id, ended=True, error=False, name="too late")
+    (node,) = recording.forest().nodes
+    assert (node.name, node.ended) == ("renamed", True)
+
+
 def test_a_run_that_is_told_of_twice_is_one() -> None:
     with record() as recording:
         run = Run("once")

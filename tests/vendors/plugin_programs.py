@@ -17,7 +17,7 @@ def look_up(key):
 
 @traceable
 def answer(pool):
-    with pool(2, thread_name_prefix="pool") as threads:
+    with pool(1, thread_name_prefix="pool") as threads:
         return list(threads.map(look_up, "ab"))
 """
 

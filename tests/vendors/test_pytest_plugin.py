@@ -20,8 +20,8 @@ SPLIT = [
     "3 traces, expected 1",
     "  answer",
     "  look_up  ✗ split (thread pool_0)",
-    "  look_up  ✗ split (thread pool_*)",
-    "look_up  split: started a trace of its own",
+    "  look_up  ✗ split (thread pool_0)",
+    "look_up  split: started a trace of its own (2 runs)",
     f"    thread pool_0, code at program.py:{LOOK_UP}",
 ]
 

@@ -11,6 +11,7 @@ import langsmith
 import pytest
 from langsmith import async_client, run_trees, utils
 from langsmith._internal import _aiter, _context
+from langsmith.run_helpers import get_current_run_tree
 from vendors.programs import async_outer, in_a_raw_thread, outer
 
 from ctxtrace.testing import _tape, record
@@ -113,6 +114,33 @@ def test_a_run_that_is_current_outside_and_not_recorded_gets_no_children() -> No
             outer()
         assert recording.forest().shape == [("outer", [("inner", [])])]
         assert recording.forest().orphans == []
+
+    contextvars.Context().run(in_a_foreign_run)
+
+
+def test_a_run_that_the_block_has_left_open_is_the_parent_in_the_next_recording() -> None:
+    def in_a_foreign_run() -> None:
+        foreign = run_trees.RunTree(name="foreign")
+        with langsmith.tracing_context(parent=foreign):
+            block = langsmith.trace("fixture")
+            with record("langsmith"):
+                block.__enter__()
+            with record("langsmith") as recording:
+                outer()
+            block.__exit__(None, None, None)
+        assert recording.forest().shape == [("fixture", [("outer", [("inner", [])])])]
+
+    contextvars.Context().run(in_a_foreign_run)
+
+
+def test_a_run_that_was_current_outside_is_current_again_afterwards() -> None:
+    def in_a_foreign_run() -> None:
+        foreign = run_trees.RunTree(name="foreign")
+        with langsmith.tracing_context(parent=foreign):
+            with record("langsmith"):
+                assert get_current_run_tree() is None
+                outer()
+            assert get_current_run_tree() is foreign
 
     contextvars.Context().run(in_a_foreign_run)
 

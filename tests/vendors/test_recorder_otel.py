@@ -195,6 +195,20 @@ def test_a_current_span_that_was_not_recorded_gets_no_children() -> None:
     assert recording.forest().orphans == []
 
 
+def test_a_span_that_the_block_has_left_open_is_the_parent_in_the_next_recording() -> None:
+    def in_a_foreign_span() -> None:
+        with tracer().start_as_current_span("foreign"):
+            block = tracer().start_as_current_span("fixture")
+            with record("otel"):
+                block.__enter__()
+            with record("otel") as recording:
+                nested()
+            block.__exit__(None, None, None)
+        assert recording.forest().shape == [("fixture", [("outer", [("inner", [])])])]
+
+    contextvars.Context().run(in_a_foreign_span)
+
+
 def test_a_child_of_a_span_in_another_process_is_no_orphan() -> None:
     remote = trace.SpanContext(1, 2, is_remote=True, trace_flags=trace.TraceFlags(1))
     with record("otel") as recording:
