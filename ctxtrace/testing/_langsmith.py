@@ -8,10 +8,9 @@ import threading
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from wrapt import register_post_import_hook  # pyright: ignore[reportAttributeAccessIssue]
-
 from .._errors import guard
 from . import _tape
+from ._imports import when_imported
 from ._langsmith_switches import Replaced
 
 if TYPE_CHECKING:
@@ -29,7 +28,6 @@ _CLIENT, _RUN_TREES, _ASYNC_CLIENT = (
 
 _lock = threading.RLock()
 _listeners = 0
-_is_awaited = False
 _failure: Exception | None = None
 # What puts back the switches, while somebody listens, and the clients: these hear of the end of
 # runs also after a recording.
@@ -55,7 +53,8 @@ def listening(runs: list[_tape.Run]) -> Generator[None, None, None]:
     try:
         if _CLIENT in sys.modules or _RUN_TREES in sys.modules:
             _turn()
-        _await_imports()
+        for module in (_CLIENT, _RUN_TREES, _ASYNC_CLIENT):
+            when_imported(module, _imported)
         with hidden(_tape.knows):
             yield
     finally:
@@ -69,17 +68,6 @@ def check() -> None:
     """Raise what kept the recorder from LangSmith when the program imported it."""
     if _failure is not None:
         raise RuntimeError(f"LangSmith was imported, and not recorded: {_failure}") from _failure
-
-
-def _await_imports() -> None:
-    """Turn LangSmith as soon as the program imports it. The hooks stay, idle."""
-    global _is_awaited
-    with _lock:
-        if _is_awaited:
-            return
-        _is_awaited = True
-    for module in (_CLIENT, _RUN_TREES, _ASYNC_CLIENT):
-        register_post_import_hook(_imported, module)
 
 
 def _imported(module: object) -> None:

@@ -19,10 +19,9 @@ import weakref
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from wrapt import register_post_import_hook  # pyright: ignore[reportAttributeAccessIssue]
-
 from .._errors import guard
 from . import _tape
+from ._imports import when_imported
 from ._langsmith_switches import Replaced
 
 if TYPE_CHECKING:
@@ -34,7 +33,6 @@ _API = "opentelemetry.trace"
 
 _lock = threading.RLock()
 _listeners = 0
-_is_awaited = False
 _setters = Replaced()
 # By identity: a provider need not be hashable.
 _met: dict[int, weakref.ref[Any]] = {}
@@ -60,7 +58,7 @@ def listening(runs: list[_tape.Run], *, provide: bool) -> Generator[None, None, 
     try:
         if _API in sys.modules:
             _watch()
-        _await_import()
+        when_imported(_API, _imported)
         with _without_foreign_parent():
             yield
     finally:
@@ -97,16 +95,6 @@ def _provide() -> None:
 def _provider() -> Any:
     # Not get_tracer_provider(): with OTEL_PYTHON_TRACER_PROVIDER in the environment it sets one.
     return getattr(sys.modules[_API], "_TRACER_PROVIDER", None)
-
-
-def _await_import() -> None:
-    """Watch OpenTelemetry as soon as the program imports it. The hook stays, idle."""
-    global _is_awaited
-    with _lock:
-        if _is_awaited:
-            return
-        _is_awaited = True
-    register_post_import_hook(_imported, _API)
 
 
 def _imported(_: object) -> None:

@@ -77,7 +77,7 @@ def _position(frame: FrameType | None) -> tuple[str, int] | None:
         # The function that a tracer's decorator was put on, or that a runnable was made of:
         # in a thread's first call there is no frame of the user's beside it.
         for function in _functions_in(frame) if _package(module) in _SHOW_FUNCTIONS else ():
-            code = _code_of(function)
+            code = None if function is None else _code_of(function)
             if code is not None and _is_users(str(getattr(function, "__module__", "")), code):
                 return code.co_filename, code.co_firstlineno
         frame = frame.f_back

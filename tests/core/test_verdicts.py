@@ -175,9 +175,7 @@ SILENT = {"langsmith": "langsmith: why", "otel": "otel: why not"}
 
 def test_no_run_at_all_is_a_complaint_that_says_why_that_may_be() -> None:
     assert complaint(EMPTY) == "no run was recorded"
-    assert complaint(EMPTY, silent=SILENT) == (
-        "no run was recorded\nlangsmith: why\notel: why not"
-    )
+    assert complaint(EMPTY, silent=SILENT) == ("no run was recorded\nlangsmith: why\notel: why not")
 
 
 # --- Several sources ------------------------------------------------------------------------

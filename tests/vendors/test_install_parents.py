@@ -165,7 +165,7 @@ def test_the_late_run_goes_where_its_parent_went(recording: Any, installed: Any)
     context.run(late)
     assert client.created == [("request", False), ("late", True)]
     assert client.updated == ["request", "late"]
-    assert recording.forest().shape == []
+    assert recording.forest().shape == [("request", [("late", [])])]
     run = context.run(get_current_run_tree)
     assert run is not None
     assert run.session_name == "of its own"
@@ -206,4 +206,4 @@ if LANGSMITH_IS_WEAK:
         # Another client's server would not know the parent, nor is it to be told of it.
         assert context.run(get_current_run_tree) is None
         context.run(late)
-        assert recording.forest().shape == [("late", [])]
+        assert recording.forest().shape == [("late", []), ("request", [])]
