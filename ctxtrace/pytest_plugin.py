@@ -44,6 +44,8 @@ class _Plan(NamedTuple):
 
 _SETTINGS = pytest.StashKey[_Settings]()
 _PLAN = pytest.StashKey[_Plan]()
+# Whether the test failed by our judgement, which shows the trace.
+_JUDGED = pytest.StashKey[bool]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -103,11 +105,13 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(_Trees(), "ctxtrace-trees")
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_collection_finish(session: pytest.Session) -> None:
     """Add the hooks that act on tests, if there is a test for them."""
-    settings = config.stash[_SETTINGS]
-    if settings.all or settings.tree or any(map(_is_ours, items)):
-        config.pluginmanager.register(_Tests(), "ctxtrace-tests")
+    # Only now: others add markers until the last moment.
+    plugins, settings = session.config.pluginmanager, session.config.stash[_SETTINGS]
+    wanted = settings.all or settings.tree or any(map(_is_ours, session.items))
+    if wanted and not plugins.has_plugin("ctxtrace-tests"):  # a session may collect twice
+        plugins.register(_Tests(), "ctxtrace-tests")
 
 
 def _is_ours(item: pytest.Item) -> bool:
@@ -138,7 +142,7 @@ def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str]
     if op != "==" or module is None:
         return None
     for forest, other in ((left, right), (right, left)):
-        if isinstance(forest, module.Forest):
+        if isinstance(forest, module.Forest) and isinstance(other, (module.Forest, str, dict)):
             return cast("list[str]", module.difference(forest, other))
     return None
 
@@ -146,9 +150,11 @@ def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str]
 class _Tests:
     """The hooks that act on tests."""
 
+    def __init__(self) -> None:
+        self._recording: Recording | None = None
+
     # No wrapper: one that fails keeps those inside it from their set-up, and they then fail in
-    # their tear-down, too.
-    @pytest.hookimpl(tryfirst=True)
+    # their tear-down, too. After pytest's own, which skips.
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         plan = _plan(item)
         if plan is None:
@@ -157,10 +163,12 @@ class _Tests:
             plan.recording.start()
         except (ImportError, RuntimeError) as error:
             _fail_at(item, error)
-        item.stash[_PLAN] = plan
+        item.stash[_PLAN], item.stash[_JUDGED] = plan, False
+        self._recording = plan.recording
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        __tracebackhide__ = True  # what others raise here is none of ours
         plan = item.stash.get(_PLAN, None)
         if plan is None:
             return (yield)
@@ -170,44 +178,57 @@ class _Tests:
         before = Current()
         try:
             result = yield
-        except BaseException as error:
-            # The test's own error is the headline; what came of its trace may explain it, and
-            # may stand in it already.
+        except BaseException:
             before.put_back()
-            drawing = _drawing(plan)
-            if drawing and indent(drawing, "  ") not in str(error):
-                item.add_report_section("call", "trace", drawing)
-            raise
-        left = before.put_back()
-        complaints = [f"the test leaves another run current than it found: {what}" for what in left]
+            raise  # the test's own error is the headline
+        complaints = [
+            f"the test leaves another run current than it found: {what}"
+            for what in before.put_back()
+        ]
         complaint = _complaint(plan)
         if complaint is not None:
             complaints.append(complaint)
         if complaints:
+            item.stash[_JUDGED] = True
+            __tracebackhide__ = False  # else pytest says that all frames are hidden
             pytest.fail("\n\n".join(complaints), pytrace=False)
         return result
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    @pytest.hookimpl(wrapper=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, Any, Any]:
         try:
             return (yield)
         finally:
-            plan = item.stash.get(_PLAN, None)
-            if plan is not None:
-                plan.recording.stop()
+            self._stop()
+
+    def pytest_unconfigure(self) -> None:
+        # After an interruption pytest does not come to the tear-down of the test.
+        self._stop()
+
+    def _stop(self) -> None:
+        recording, self._recording = self._recording, None
+        if recording is not None:
+            recording.stop()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
-        if call.when == "teardown":
-            plan = item.stash.get(_PLAN, None)
-            if plan is not None:
-                del item.stash[_PLAN]
-                if item.config.stash[_SETTINGS].tree:
-                    # As a string, it travels from pytest-xdist's workers.
-                    vars(report)[_Trees.attribute] = _drawing(plan)
+        plan = item.stash.get(_PLAN, None)
+        if plan is None:
+            return report
+        if call.when == "call" and report.failed and not item.stash[_JUDGED]:
+            # What came of its trace may explain the error, and may stand in it already.
+            drawing = _drawing(plan)
+            error = "" if call.excinfo is None else call.excinfo.exconly()
+            if drawing and indent(drawing, "  ") not in error:
+                report.sections.append(("Captured trace call", plan.recording.described()))
+        elif call.when == "teardown":
+            del item.stash[_PLAN]  # the items live as long as the session
+            if item.config.stash[_SETTINGS].tree:
+                # As a string, it travels from pytest-xdist's workers.
+                vars(report)[_Trees.attribute] = _drawing(plan)
         return report
 
 
@@ -248,14 +269,15 @@ def _complaint(plan: _Plan) -> str | None:
         if not (plan.runs_are_wanted or plan.recording.forest().nodes):
             return None
         return plan.recording.complaint(expected)
-    except RuntimeError as error:  # a tracer was imported, and could not be recorded
+    # A tracer was imported, and could not be recorded; or what was recorded makes no tree.
+    except (RuntimeError, ValueError) as error:
         return str(error)
 
 
 def _drawing(plan: _Plan) -> str:
     try:
-        return plan.recording.forest().draw(order="start")
-    except RuntimeError as error:
+        return plan.recording.drawing()
+    except (RuntimeError, ValueError) as error:  # or what was recorded makes no tree
         return str(error)
 
 

@@ -33,6 +33,7 @@ def checked_sources(source: str | Collection[str]) -> tuple[str, ...]:
     Raises:
         ValueError: One of them is none, or there is none.
     """
+    __tracebackhide__ = True
     named: tuple[Any, ...] = (source,) if isinstance(source, str) else tuple(source)
     unknown = [name for name in named if name not in SOURCES]
     if unknown or not named:
@@ -59,6 +60,7 @@ def expected_of(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Expected:
     Raises:
         ValueError: They are none of the marker's; the text lists what is.
     """
+    __tracebackhide__ = True
     names = ("root", "runs", "roots", "source")
     given = {**dict(zip(names, args)), **kwargs}
     unknown = [*map(repr, args[len(names) :]), *(name for name in kwargs if name not in names)]
@@ -79,6 +81,7 @@ def expected_of(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Expected:
 
 
 def _names(runs: str | Collection[str] | None) -> tuple[str, ...]:
+    __tracebackhide__ = True
     if runs is None:
         return ()
     names: tuple[Any, ...] = (runs,) if isinstance(runs, str) else ()

@@ -206,6 +206,7 @@ class Forest:
         return sorted(shapes.values())
 
     def __eq__(self, other: object) -> bool:
+        __tracebackhide__ = True
         if isinstance(other, Forest):
             return lines_of(self) == lines_of(other)
         if isinstance(other, (str, dict)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import wrapt
@@ -14,11 +15,16 @@ _awaited: set[str] = set()
 
 
 def when_imported(module: str, call: Callable[[object], None]) -> None:
-    """Have a function called with a module once it is imported; now, if it has been.
+    """Have a function called with a module when it is imported, unless it has been.
 
-    Once a process for each module. The hook stays, as wrapt takes none back. An error of the
-    function would be one of the import.
+    The hook stays until then, as wrapt takes none back; asking again while it stands does
+    nothing. An error of the function would be one of the import.
     """
-    if module not in _awaited:
+
+    def imported(found: object) -> None:
+        _awaited.discard(module)  # wrapt calls once; the module may be taken out, and come again
+        call(found)
+
+    if module not in _awaited and sys.modules.get(module) is None:
         _awaited.add(module)
-        _wrapt.register_post_import_hook(call, module)
+        _wrapt.register_post_import_hook(imported, module)

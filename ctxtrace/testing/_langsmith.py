@@ -51,7 +51,7 @@ def listening(runs: list[_tape.Run]) -> Generator[None, None, None]:
         _listeners += 1
     _tape.open_for(SOURCE, runs, _let_go)
     try:
-        if _CLIENT in sys.modules or _RUN_TREES in sys.modules:
+        if sys.modules.get(_CLIENT) or sys.modules.get(_RUN_TREES):
             _turn()
         for module in (_CLIENT, _RUN_TREES, _ASYNC_CLIENT):
             when_imported(module, _imported)
@@ -81,13 +81,15 @@ def _imported(module: object) -> None:
 
 
 def _turn() -> None:
+    global _failure
     if not _listeners:
         return
     # Before the lock is taken: another thread may be about to import these, and call us then.
     import_module(_RUN_TREES)
-    has_async_client = _ASYNC_CLIENT in sys.modules
-    if has_async_client:
-        import_module(_ASYNC_CLIENT)
+    # Half imported it is where this is called by what it imports; it will call again.
+    has_async_client = bool(sys.modules.get(_ASYNC_CLIENT)) and hasattr(
+        import_module(_ASYNC_CLIENT), "AsyncClient"
+    )
     from . import _langsmith_clients, _langsmith_switches
 
     with _lock:
@@ -99,6 +101,7 @@ def _turn() -> None:
             _langsmith_clients.intercept_async(_async_clients)
         if not _switches:
             _langsmith_switches.turn(_switches, _langsmith_clients.recording_client)
+        _failure = None
 
 
 def _turn_back() -> None:
@@ -113,5 +116,7 @@ def _let_go() -> None:
     """Give the clients back: nobody records, and no recorded run is still to end."""
     with _lock:
         if not _listeners:
-            _clients.put_back()
-            _async_clients.put_back()
+            from ._langsmith_clients import let_go
+
+            let_go(_clients)
+            let_go(_async_clients)

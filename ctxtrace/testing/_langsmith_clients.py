@@ -13,18 +13,20 @@ given.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import time
 import uuid
 from datetime import datetime, timezone
 from importlib import import_module
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from . import _tape
 from ._langsmith_switches import part, whose
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from langsmith import Client
 
@@ -33,26 +35,42 @@ if TYPE_CHECKING:
 SOURCE = "langsmith"
 
 
-def started(run: Any) -> None:
-    """Tell the recorder of a run that is posted, as a dict or a model of LangSmith's."""
+# Identifiers of parents that came from elsewhere, by headers.
+_remote: set[str] = set()
+
+
+def started(run: Any) -> bool:
+    """Tell the recorder of a run that is posted, as a dict or a model of LangSmith's.
+
+    Returns:
+        Whether it is to go no further.
+    """
     # Code that calls the client itself may leave the identifier to the server.
     key = str(_field(run, "id") or uuid.uuid4())
     parent = _field(run, "parent_run_id")
-    _tape.started(
+    taken = _tape.started(
         SOURCE,
         key,
         None if parent is None else str(parent),
         str(_field(run, "name")),
         _seconds(_field(run, "start_time")),
         whose(),
+        parent_is_remote=str(parent) in _remote,
     )
     updated(key, run)
+    return taken
 
 
 def updated(run_id: Any, run: Any, *, ended: bool = False) -> bool:
     """Tell the recorder what became of a run; say whether it was recorded."""
     ended = ended or _field(run, "end_time") is not None
-    return _tape.updated(str(run_id), ended=ended, error=bool(_field(run, "error")))
+    name = _field(run, "name")
+    return _tape.updated(
+        str(run_id),
+        ended=ended,
+        error=bool(_field(run, "error")),
+        name=None if name is None else str(name),
+    )
 
 
 def _field(run: Any, name: str) -> Any:
@@ -93,7 +111,9 @@ def recording_client() -> Client:
 def _recording_class() -> Callable[..., Client]:
     """Make the class late: its base is LangSmith's."""
     import requests
-    from langsmith import Client
+
+    # Not as langsmith.Client, which a test suite may have put a mock in the place of.
+    Client: Any = _client_class()
 
     class Unplugged(requests.Session):
         def send(self, *_: Any, **__: Any) -> Any:
@@ -121,6 +141,24 @@ def _recording_class() -> Callable[..., Client]:
     return RecordingClient
 
 
+def _client_class() -> type:
+    return _class("langsmith.client", "Client")
+
+
+def _run_tree_class() -> type:
+    return _class("langsmith.run_trees", "RunTree")
+
+
+def _class(module: str, name: str) -> type:
+    found = part(import_module(module), name)
+    if not isinstance(found, type):
+        raise RuntimeError(
+            f"cannot record LangSmith: {module}.{name} is {type(found).__name__}, and no class. "
+            "Replace what uses it, and not the class itself."
+        )
+    return found
+
+
 def intercept(methods: Replaced) -> None:
     """Intercept the runs of every client there is and will be.
 
@@ -130,18 +168,28 @@ def intercept(methods: Replaced) -> None:
     Raises:
         RuntimeError: This LangSmith is not laid out as the known ones are.
     """
-    client_class = part(import_module("langsmith.client"), "Client")
+    client_class, run_tree_class = _client_class(), _run_tree_class()
+    for name, make in _OF_A_RUN.items():
+        methods.replace(run_tree_class, name, _kept(make, part(run_tree_class, name)))
+    from_headers = vars(run_tree_class)["from_headers"].__func__
+    methods.replace(run_tree_class, "from_headers", classmethod(_kept(_from_headers, from_headers)))
     for name, make in _OF_A_CLIENT.items():
         methods.replace(client_class, name, _kept(make, part(client_class, name)))
     for name, make in _OF_RUNS.items():
         methods.replace(client_class, name, _kept(make, part(client_class, name), False))
     for cls in dict.fromkeys(_below(client_class)):
         # What a user's own class does beside, it goes on doing; where it hands on to
-        # LangSmith's, the run is known.
+        # LangSmith's, the run is known. What is no function there, as a mock, is left alone.
         for name, make in _OF_RUNS.items() if cls is not _recording_class() else ():
             original = vars(cls).get(name)
-            if callable(original):
+            if isinstance(original, FunctionType):
                 methods.replace(cls, name, _replacement(make, original, True))
+
+
+def let_go(methods: Replaced) -> None:
+    """Take back what the others did."""
+    methods.put_back()
+    _remote.clear()
 
 
 def intercept_async(methods: Replaced) -> None:
@@ -195,16 +243,60 @@ _OF_A_CLIENT: dict[str, Callable[[Callable[..., Any]], Callable[..., Any]]] = {
 }
 
 
+def _post(original: Callable[..., Any]) -> Callable[..., Any]:
+    def post(self: Any, *args: Any, **kwargs: Any) -> Any:
+        with _without_replicas(self, _tape.is_open(SOURCE)):
+            return original(self, *args, **kwargs)
+
+    return post
+
+
+def _patch(original: Callable[..., Any]) -> Callable[..., Any]:
+    def patch(self: Any, *args: Any, **kwargs: Any) -> Any:
+        with _without_replicas(self, _tape.knows(str(self.id))):
+            return original(self, *args, **kwargs)
+
+    return patch
+
+
+@contextlib.contextmanager
+def _without_replicas(run: Any, is_recorded: bool) -> Generator[None, None, None]:
+    """Have a run that goes to several projects told of once: it has another id in each."""
+    replicas = getattr(run, "replicas", None)
+    if not (is_recorded and replicas):
+        yield
+        return
+    run.replicas = None
+    try:
+        yield
+    finally:
+        run.replicas = replicas
+
+
+_OF_A_RUN: dict[str, Callable[[Callable[..., Any]], Callable[..., Any]]] = {
+    "post": _post,
+    "patch": _patch,
+}
+
+
+def _from_headers(original: Callable[..., Any]) -> Callable[..., Any]:
+    def from_headers(cls: Any, *args: Any, **kwargs: Any) -> Any:
+        run = original(cls, *args, **kwargs)
+        if run is not None and _tape.is_open(SOURCE):
+            _remote.add(str(run.id))
+        return run
+
+    return from_headers
+
+
 # A user's class may take all of its arguments by name, or all by position: they are handed on
 # as they come.
 
 
 def _create_run(original: Callable[..., Any], hands_on: bool) -> Callable[..., Any]:
     def create_run(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if _tape.is_open(SOURCE):
-            started({"name": _first(args), **kwargs})
-            if not hands_on:
-                return None
+        if started({"name": _first(args), **kwargs}) and not hands_on:
+            return None
         return original(self, *args, **kwargs)
 
     return create_run
@@ -222,12 +314,8 @@ def _update_run(original: Callable[..., Any], hands_on: bool) -> Callable[..., A
 def _ingest(original: Callable[..., Any], hands_on: bool) -> Callable[..., Any]:
     def ingest(self: Any, *args: Any, **kwargs: Any) -> Any:
         given = {**dict(zip(("create", "update"), args)), **kwargs}
-        create, update = given.get("create") or (), given.get("update") or ()
-        if _tape.is_open(SOURCE):
-            for run in create:
-                started(run)
-            create = ()
-        update = [run for run in update if not updated(_field(run, "id"), run)]
+        create = [run for run in given.get("create") or () if not started(run)]
+        update = [run for run in given.get("update") or () if not updated(_field(run, "id"), run)]
         if hands_on:
             return original(self, *args, **kwargs)
         given.update(create=create, update=update)
@@ -250,8 +338,8 @@ _OF_RUNS: dict[str, Callable[[Callable[..., Any], bool], Callable[..., Any]]] = 
 
 def _async_create_run(original: Callable[..., Any]) -> Callable[..., Any]:
     async def create_run(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if _tape.is_open(SOURCE):
-            return started({"name": _first(args), **kwargs})
+        if started({"name": _first(args), **kwargs}):
+            return None
         return await original(self, *args, **kwargs)
 
     return create_run

@@ -22,6 +22,7 @@ import threading
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from . import _tape
 from ._place import here
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ _PARENTS = (
     ("langchain_core.runnables.config", "var_child_runnable_config"),
 )
 
+_MISSING = object()
 _on_behalf = threading.local()
 
 
@@ -135,7 +137,8 @@ class Replaced:
 
     def replace(self, owner: Any, name: str, value: Any) -> None:
         """Set an attribute until `put_back` is called."""
-        self._before.append((owner, name, value, getattr(owner, name)))
+        # As it stands there: not a method that is bound already.
+        self._before.append((owner, name, value, vars(owner).get(name, _MISSING)))
         setattr(owner, name, value)
 
     def put_back(self) -> None:
@@ -143,7 +146,11 @@ class Replaced:
         while self._before:
             owner, name, value, before = self._before.pop()
             # A function that install() has replaced since hands on to ours, and is to stay.
-            if getattr(owner, name) is value or not callable(value):
+            if vars(owner).get(name) is not value and callable(value):
+                continue
+            if before is _MISSING:
+                delattr(owner, name)
+            else:
                 setattr(owner, name, before)
 
 
@@ -166,7 +173,9 @@ def _deaf(get_env_var: Any) -> Any:
     """Stand in front of LangSmith's look at the environment."""
 
     def get_env_var_while_recording(name: str, *args: Any, **kwargs: Any) -> Any:
-        if name not in _ANSWERS:
+        # It may be called when it should not be there any more, if what was put in front of it
+        # in a recording was taken away after it.
+        if name not in _ANSWERS or not _tape.is_open("langsmith"):
             return get_env_var(name, *args, **kwargs)
         answer = _ANSWERS[name]
         if answer is not None:
@@ -238,6 +247,8 @@ def _said_for(aio_to_thread: Any) -> Any:
             vars(_on_behalf).pop("place", None)  # of two recordings that say it
 
     async def aio_to_thread_while_recording(*args: Any, **kwargs: Any) -> Any:
+        if not _tape.is_open("langsmith"):
+            return await aio_to_thread(*args, **kwargs)
         # Up to 0.7 the function comes first, later a context and then the function.
         at = next(index for index, value in enumerate(args) if callable(value))
         func = functools.partial(in_name_of, here(), args[at])

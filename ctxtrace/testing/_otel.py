@@ -25,7 +25,7 @@ from ._imports import when_imported
 from ._langsmith_switches import Replaced
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
 SOURCE = "otel"
 
@@ -35,7 +35,7 @@ _lock = threading.RLock()
 _listeners = 0
 _setters = Replaced()
 # By identity: a provider need not be hashable.
-_met: dict[int, weakref.ref[Any]] = {}
+_met: dict[int, Callable[[], Any]] = {}
 
 
 @contextlib.contextmanager
@@ -56,8 +56,8 @@ def listening(runs: list[_tape.Run], *, provide: bool) -> Generator[None, None, 
         _listeners += 1
     _tape.open_for(SOURCE, runs, _nothing)
     try:
-        if _API in sys.modules:
-            _watch()
+        if sys.modules.get(_API):
+            guard("the recording of OpenTelemetry", _watch)
         when_imported(_API, _imported)
         with _without_foreign_parent():
             yield
@@ -68,7 +68,7 @@ def listening(runs: list[_tape.Run], *, provide: bool) -> Generator[None, None, 
 
 def has_provider() -> bool:
     """Whether the program has set a provider whose spans can be recorded."""
-    return _API in sys.modules and _is_met(_provider())
+    return bool(sys.modules.get(_API)) and _is_met(_inner(_provider()))
 
 
 def _nothing() -> None:
@@ -83,8 +83,11 @@ def _provide() -> None:
         trace.get_tracer_provider()
         if _provider() is None:
             from opentelemetry.sdk.trace import TracerProvider
+            from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
-            trace.set_tracer_provider(TracerProvider(shutdown_on_exit=False))
+            # Whatever the environment says of sampling.
+            provider = TracerProvider(sampler=ALWAYS_ON, shutdown_on_exit=False)
+            trace.set_tracer_provider(provider)
     except ImportError as error:
         raise ImportError(
             'recording source="otel" needs a tracer provider, none is set, and opentelemetry-sdk '
@@ -116,7 +119,8 @@ def _watch() -> None:
 
             def set_and_meet(*args: Any, **kwargs: Any) -> Any:
                 result = set_provider(*args, **kwargs)
-                guard("the recording of OpenTelemetry", _meet, _provider())
+                if _listeners:
+                    guard("the recording of OpenTelemetry", _meet, _provider())
                 return result
 
             _setters.replace(api, name, set_and_meet)
@@ -134,14 +138,23 @@ def _meet(provider: Any) -> None:
     if not hasattr(provider, "add_span_processor"):
         return  # none, or another implementation of the API, which has its own ways
     with _lock:
-        if not _is_met(provider):
+        inner = _inner(provider)
+        if not _is_met(inner):
+            try:
+                _met[id(inner)] = weakref.ref(inner)
+            except TypeError:  # its class has no room for it; there are not many
+                _met[id(inner)] = lambda: inner
             provider.add_span_processor(_processor_class()())
-            _met[id(provider)] = weakref.ref(provider)
 
 
-def _is_met(provider: object) -> bool:
-    reference = _met.get(id(provider))
-    return reference is not None and reference() is provider
+def _inner(provider: Any) -> Any:
+    # Logfire sets a proxy, once, and exchanges the provider in it.
+    return getattr(provider, "provider", None) or provider
+
+
+def _is_met(inner: object) -> bool:
+    known = _met.get(id(inner))
+    return known is not None and known() is inner
 
 
 @contextlib.contextmanager
@@ -192,15 +205,13 @@ def _processor_class() -> Any:
 
 def _started(span: Any) -> None:
     parent = span.parent
-    # A parent in another process is not for this one to have recorded.
-    if parent is not None and parent.is_remote and not _tape.knows(_key(parent)):
-        parent = None
     _tape.started(
         SOURCE,
         _key(span.context),
         None if parent is None else _key(parent),
         str(span.name),
         span.start_time / 1e9,
+        parent_is_remote=parent is not None and parent.is_remote,
     )
 
 

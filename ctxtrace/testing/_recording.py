@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from . import _tape
+from ._draw import draw_by_start
 from ._expected import SOURCES, Expected, checked_sources, expected_of
 from ._forest import Forest, Trace
 from ._verdict import complaint, nesting_complaint, split_chain
+from ._words import block, entry, stands
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -164,9 +167,21 @@ class Recording:
             ValueError: The chain has fewer than two names.
         """
         __tracebackhide__ = True
-        complaint = nesting_complaint(self.forest(), split_chain(chain))
+        complaint = nesting_complaint(self.forest(), split_chain(chain), self._may_be_open)
         if complaint is not None:
             raise AssertionError(complaint)
+
+    def drawing(self) -> str:
+        """Draw the trees in order of start, with marks, but for runs that may be open."""
+        forest = self.forest()
+        unfinished = [node for node in forest.unfinished if node.id not in self._may_be_open]
+        return draw_by_start(forest, unfinished=unfinished)
+
+    def described(self) -> str:
+        """The same, and where each run started that lost its parent."""
+        forest = self.forest()
+        lost = dict.fromkeys([*forest.splits, *forest.orphans])
+        return "\n".join([self.drawing(), *block([entry(node, stands(node)) for node in lost])])
 
     def expect_open(self) -> None:
         """Allow the runs that are open now to be open when the recording is judged."""
@@ -204,7 +219,12 @@ def record(source: str | Collection[str] | None = None) -> Recording:
     program sets, before or in the block, beside the program's own exporters. What the current
     context says of LangSmith, LangChain and OpenTelemetry (a current run that was not recorded,
     a client, tracing off) is hidden inside the block. At its end everything is as it was, but
-    for an idle span processor: the SDK cannot take one back.
+    for what cannot be taken back and is idle: a span processor, an import hook of wrapt's, and
+    the exit handler of LangSmith's client that stands in for one where the program has none.
+
+    A run goes where it was posted to: one that began before the block ends where it would have,
+    and one that began in it goes nowhere, also if it ends later. A `langsmith.Client` that is
+    made in the block never asks its server what it can do.
 
     Recordings may overlap: each has the runs that start while it is open.
 
@@ -235,7 +255,8 @@ def _silent_otel() -> str:
     from ._otel import has_provider
 
     if has_provider():
-        return "otel: none came"
+        disabled = os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
+        return "otel: none came" + (" (OTEL_SDK_DISABLED is set)" if disabled else "")
     return 'otel: no tracer provider of its SDK is set (source="otel" sets one)'
 
 

@@ -167,10 +167,12 @@ def read(expected: str | dict[Any, Any]) -> list[Line]:
             valid.
         TypeError: A dict holds something else than it may.
     """
+    __tracebackhide__ = True  # pytest's word for a frame that says nothing
     return canonical(_read_drawing(expected) if isinstance(expected, str) else _read_dict(expected))
 
 
 def _read_drawing(drawing: str) -> list[Line]:
+    __tracebackhide__ = True
     lines: list[Line] = []
     columns: list[int] = []  # where the labels of the last line and of those it is below begin
     for number, line in enumerate(drawing.split("\n"), start=1):
@@ -209,6 +211,7 @@ def _enter(columns: list[int], before: str) -> None:
 
 
 def _read_dict(expected: dict[Any, Any]) -> list[Line]:
+    __tracebackhide__ = True
     lines: list[Line] = []
     path: list[str] = []
     left = [(0, key, below) for key, below in _entries(expected, path)]
@@ -229,6 +232,7 @@ def _read_dict(expected: dict[Any, Any]) -> list[Line]:
 
 def _entries(below: Any, path: list[str]) -> Iterable[tuple[Any, Any]]:
     """Return the names in one place of a dict, each with what is below it."""
+    __tracebackhide__ = True
     if below is None:
         return ()
     if isinstance(below, str):

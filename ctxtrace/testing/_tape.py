@@ -19,6 +19,7 @@ from ._place import here
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from collections.abc import Set as AbstractSet
 
     from ._place import Place
 
@@ -26,7 +27,18 @@ if TYPE_CHECKING:
 class Run:
     """One run, as it is known so far."""
 
-    __slots__ = ("ended", "error", "id", "name", "parent", "parent_id", "place", "source", "start")
+    __slots__ = (
+        "ended",
+        "error",
+        "id",
+        "name",
+        "parent",
+        "parent_id",
+        "parent_is_remote",
+        "place",
+        "source",
+        "start",
+    )
 
     def __init__(
         self, source: str, id: str, parent_id: str | None, name: str, start: float, place: Place
@@ -41,13 +53,23 @@ class Run:
         self.error = False
         # If it was known when this one started. It may be of an earlier recording.
         self.parent: Run | None = None
+        # Whether it came from elsewhere by its identifier, perhaps from another process.
+        self.parent_is_remote = False
 
-    def record(self) -> Record:
-        """Return what the trace tree is built from."""
+    def record(self, recorded: AbstractSet[str]) -> Record:
+        """Return what the trace tree is built from.
+
+        Args:
+            recorded: Identifiers of the runs that the tree is built of. A parent in another
+                process is not for this one to have recorded.
+        """
         place = self.place
+        parent_id = self.parent_id
+        if self.parent_is_remote and parent_id not in recorded:
+            parent_id = None
         return Record(
             id=self.id,
-            parent_id=self.parent_id,
+            parent_id=parent_id,
             name=self.name,
             start=self.start,
             ended=self.ended,
@@ -117,8 +139,13 @@ def started(
     name: str,
     start: float,
     place: Place | None = None,
-) -> None:
-    """Tell of a run that starts; where nobody records, forget it at once.
+    *,
+    parent_is_remote: bool = False,
+) -> bool:
+    """Tell of a run that starts, and say whether it was taken, so that nobody else is told.
+
+    It is not where nobody records, unless its parent was recorded and is open: whoever the run
+    would be sent to does not know its parent.
 
     Args:
         source: The tracer.
@@ -127,16 +154,27 @@ def started(
         name: Its name.
         start: When it started, in seconds since the epoch.
         place: Where it started, unless that is here.
+        parent_is_remote: Whether the parent may be another process's.
     """
-    recordings = _open.get(source)
-    if not recordings or id in _known:
-        return  # a run that goes to several projects is posted once for each
+    if id in _known:
+        return True
+    if not is_open(source) and parent_id not in _known:
+        return False
     run = Run(source, id, parent_id, name, start, place or here())
+    run.parent_is_remote = parent_is_remote
     if parent_id is not None:
         run.parent = _known.get(parent_id)
-    if _known.setdefault(id, run) is run:
-        for runs in list(recordings.values()):
-            runs.append(run)
+    if _known.setdefault(id, run) is not run:
+        return True
+    recordings = list(_open[source].values())
+    if not recordings and run.parent is None:
+        # The last one was closed while the frames were walked.
+        _known.pop(id, None)
+        _be_done(source)
+        return False
+    for runs in recordings:
+        runs.append(run)
+    return True
 
 
 def updated(id: str, *, ended: bool, error: bool, name: str | None = None) -> bool:
@@ -156,12 +194,13 @@ def updated(id: str, *, ended: bool, error: bool, name: str | None = None) -> bo
 
 def with_ancestors(runs: list[Run]) -> Iterator[Record]:
     """Yield the records of the runs, and of the runs they are below that started before."""
+    above: dict[str, Run] = {}
     seen = {run.id for run in runs}
     for run in runs:
         parent = run.parent
         while parent is not None and parent.id not in seen:
             seen.add(parent.id)
-            yield parent.record()
+            above[parent.id] = parent
             parent = parent.parent
-    for run in runs:
-        yield run.record()
+    for run in (*above.values(), *runs):
+        yield run.record(seen)

@@ -94,7 +94,7 @@ def _faults(
     surplus = set(by_rank[roots:])
     misnamed = {node for node in by_rank[:roots] if root is not None and not _is(node, root)}
     missing = forest.missing(runs)
-    unfinished = [node for node in forest.unfinished if node.id not in may_be_open]
+    unfinished = _left_open(forest, may_be_open)
     displaced: list[str] = []
     for node in forest.roots:
         if node in surplus or node.parent_id is not None:
@@ -124,7 +124,9 @@ def _faults(
     )
 
 
-def nesting_complaint(forest: Forest, chain: Sequence[str]) -> str | None:
+def nesting_complaint(
+    forest: Forest, chain: Sequence[str], may_be_open: AbstractSet[str] = frozenset()
+) -> str | None:
     """Say what keeps runs of these names from being each directly below the one before.
 
     One such path is enough, but no run of the names after the first may be a root: of five
@@ -133,6 +135,7 @@ def nesting_complaint(forest: Forest, chain: Sequence[str]) -> str | None:
     Args:
         forest: What was recorded.
         chain: The names, from the top.
+        may_be_open: Identifiers of runs that need not have ended.
 
     Returns:
         The text, or None if all is well.
@@ -162,7 +165,7 @@ def nesting_complaint(forest: Forest, chain: Sequence[str]) -> str | None:
     summary = f"not every run nests as {path}" if ends else f"no run nests as {path}"
     other = [root for root in forest.splits if not _is(root, names[0])]
     rest = body(
-        draw_by_start(forest, splits={*lost, *other}),
+        draw_by_start(forest, splits={*lost, *other}, unfinished=_left_open(forest, may_be_open)),
         displaced,
         never_recorded(forest.missing(names)),
     )
@@ -175,6 +178,7 @@ def split_chain(text: str | Sequence[str]) -> list[str]:
     Raises:
         ValueError: These are not two names or more.
     """
+    __tracebackhide__ = True
     names = [name.strip() for name in text.split(" > ")] if isinstance(text, str) else list(text)
     if len(names) < 2 or not all(isinstance(name, str) and name for name in names):
         raise ValueError(
@@ -284,6 +288,10 @@ def _misplaced(forest: Forest, wanted: list[Line]) -> list[tuple[Node, str | Non
             if not lacking[name, goal]:
                 del goals[name][0]
     return found
+
+
+def _left_open(forest: Forest, may_be_open: AbstractSet[str]) -> list[Node]:
+    return [node for node in forest.unfinished if node.id not in may_be_open]
 
 
 def _is(node: Node, name: str) -> bool:

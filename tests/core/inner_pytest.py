@@ -92,7 +92,7 @@ def _outcome(reports: list[dict[str, Any]]) -> Outcome:
             what = "xfailed" if report["outcome"] == "skipped" else "xpassed"
         elif report["outcome"] == "skipped":
             what, text = "skipped", report["text"]
-    return Outcome(what, text, dict(reports[-1]["sections"]))
+    return Outcome(what, text, dict(each for report in reports for each in report["sections"]))
 
 
 class Suite:
