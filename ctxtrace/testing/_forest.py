@@ -282,7 +282,7 @@ class Trace(Forest):
         if len(roots) != 1:
             raise ValueError(f"a Trace is exactly one tree, and these are {len(roots)}")
         super().__init__(nodes, roots, orphans)
-        self.root = roots[0]
+        self.root: Node = roots[0]
 
     def __repr__(self) -> str:
         return f"<Trace {self.root.name!r}, {len(self.nodes)} runs>"

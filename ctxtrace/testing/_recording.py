@@ -160,7 +160,8 @@ class Recording:
         Also if any run so named lost its parent: of five children, all have to have theirs.
 
         Args:
-            chain: ``"parent > child"``, or longer; a list where a name holds `` > ``.
+            chain: ``"parent > child"``, or longer; a list of names where one of them holds an
+                arrow itself.
 
         Raises:
             AssertionError: It is not so. The text shows the trees, and where each run started.

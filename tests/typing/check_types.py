@@ -20,6 +20,7 @@ import anyio
 import anyio.abc
 
 import ctxtrace
+from ctxtrace.testing import Forest, Node, Recording, Trace, record
 
 if TYPE_CHECKING:
     from typing_extensions import assert_type
@@ -365,3 +366,17 @@ async def a_task_group_is_anyios() -> None:
     group: anyio.abc.TaskGroup = ctxtrace.create_task_group()
     async with group:
         group.start_soon(coroutine, 1)
+
+
+def a_recording_tells_what_it_recorded() -> None:
+    with record("langsmith") as recording:
+        assert_type(recording, Recording)
+    assert_type(recording.forest("otel"), Forest)
+    assert_type(recording.trace, Trace)
+    assert_type(recording.traces, list[Trace])
+    assert_type(recording.tree, str)
+    assert_type(recording.trace.root.children, list[Node])
+    assert_type(recording.assert_single_trace("root", runs=["a"], source=("otel",)), None)
+    assert_type(recording.assert_nested(["a", "b"]), None)
+    recording.assert_nested(42)  # type: ignore[arg-type]
+    record(42)  # type: ignore[arg-type]
