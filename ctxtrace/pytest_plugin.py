@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from .testing import Recording
     from .testing._expected import Expected
@@ -44,8 +44,8 @@ class _Plan(NamedTuple):
 
 _SETTINGS = pytest.StashKey[_Settings]()
 _PLAN = pytest.StashKey[_Plan]()
-# Whether the test failed by our judgement, which shows the trace.
-_JUDGED = pytest.StashKey[bool]()
+# The complaints of our judgement, which show the trace.
+_JUDGED = pytest.StashKey["list[str]"]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -163,7 +163,7 @@ class _Tests:
             plan.recording.start()
         except (ImportError, RuntimeError) as error:
             _fail_at(item, error)
-        item.stash[_PLAN], item.stash[_JUDGED] = plan, False
+        item.stash[_PLAN], item.stash[_JUDGED] = plan, []
         self._recording = plan.recording
 
     @pytest.hookimpl(wrapper=True)
@@ -189,7 +189,7 @@ class _Tests:
         if complaint is not None:
             complaints.append(complaint)
         if complaints:
-            item.stash[_JUDGED] = True
+            item.stash[_JUDGED] = complaints
             __tracebackhide__ = False  # else pytest says that all frames are hidden
             pytest.fail("\n\n".join(complaints), pytrace=False)
         return result
@@ -218,17 +218,19 @@ class _Tests:
         plan = item.stash.get(_PLAN, None)
         if plan is None:
             return report
-        if call.when == "call" and report.failed and not item.stash[_JUDGED]:
-            # What came of its trace may explain the error, and may stand in it already.
-            drawing = _drawing(plan)
+        if call.when == "call" and report.failed:
+            # What came of its trace may explain the error, and may stand in it already. That of a
+            # TestCase takes the place of our judgement.
+            drawing = _told(plan.recording.drawing)
             error = "" if call.excinfo is None else call.excinfo.exconly()
-            if drawing and indent(drawing, "  ") not in error:
-                report.sections.append(("Captured trace call", plan.recording.described()))
+            shown = [indent(drawing, "  "), *item.stash[_JUDGED]]
+            if drawing and not any(text in error for text in shown):
+                report.sections.append(("Captured trace call", _told(plan.recording.described)))
         elif call.when == "teardown":
-            del item.stash[_PLAN]  # the items live as long as the session
+            del item.stash[_PLAN], item.stash[_JUDGED]  # the items live as long as the session
             if item.config.stash[_SETTINGS].tree:
                 # As a string, it travels from pytest-xdist's workers.
-                vars(report)[_Trees.attribute] = _drawing(plan)
+                vars(report)[_Trees.attribute] = _told(plan.recording.drawing)
         return report
 
 
@@ -274,9 +276,9 @@ def _complaint(plan: _Plan) -> str | None:
         return str(error)
 
 
-def _drawing(plan: _Plan) -> str:
+def _told(picture: Callable[[], str]) -> str:
     try:
-        return plan.recording.drawing()
+        return picture()
     except (RuntimeError, ValueError) as error:  # or what was recorded makes no tree
         return str(error)
 

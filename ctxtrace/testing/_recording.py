@@ -81,6 +81,7 @@ class Recording:
             RuntimeError: The program imported a tracer while it was recorded, and it could not
                 be.
         """
+        __tracebackhide__ = True  # pytest's word for a frame that says nothing
         if source is not None:
             checked_sources(source)
         if "langsmith" in (self.sources or SOURCES):
@@ -97,7 +98,7 @@ class Recording:
         Raises:
             AssertionError: There is none, or there are several; the text shows them.
         """
-        __tracebackhide__ = True  # pytest's word for a frame that says nothing
+        __tracebackhide__ = True
         forest = self.forest()
         complaint = self._complaint_of(forest, frozenset(node.id for node in forest.nodes))
         if complaint is not None:

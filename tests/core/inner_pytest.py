@@ -135,6 +135,10 @@ class Suite:
         for name, text in self._files.items():
             path = pytester.path / name
             path.write_text(textwrap.dedent(text), encoding="utf-8")
+        # Where either is set pytest shows comparisons in full, and what is shown in full is not
+        # shown again.
+        for name in ("CI", "BUILD_NUMBER"):
+            monkeypatch.delenv(name, raising=False)
         for name, value in self._environment.items():
             monkeypatch.setenv(name, value)
         # The order of the calls counts: what asks for the files of a test names this folder.

@@ -45,6 +45,8 @@ SWITCHED_OFF = Suite(
 
 _MARKED = """\
 import pytest
+from ctxtrace.pytest_plugin import _PLAN
+from ctxtrace.testing import _tape
 
 single_trace = pytest.mark.single_trace
 
@@ -89,14 +91,48 @@ def test_langsmith():
 @single_trace(source=["otel"])
 def test_opentelemetry():
     pass
+
+@pytest.mark.parametrize("source", [
+    pytest.param(name, marks=single_trace(source=name)) for name in ("langsmith", "otel")
+])
+class TestNeverRuns:
+    @pytest.mark.skipif(True, reason="no tracer")
+    def test_skipped(self, source):
+        assert False, "not reached"
+
+    @pytest.mark.xfail(run=False)
+    def test_expected_to_fail(self, source):
+        assert False, "not reached"
+
+def test_raised_around():
+    pass
+
+kept = []
+
+def test_keeps_its_capture(request, trace_capture):
+    assert _PLAN in request.node.stash
+    assert _tape.is_open("langsmith")
+    kept.append(trace_capture)
+
+def test_after_one_that_kept_its_capture():
+    assert kept
+    assert not _tape.is_open("langsmith")
+
+def test_no_item_keeps_its_plan(request):
+    assert not [item for item in request.session.items if _PLAN in item.stash]
 """
 
-ASKING = Suite(
-    {
-        "conftest.py": _NO_TRACERS,
-        "test_marked.py": _MARKED,
-    }
-)
+# Another plugin that is not content with how a test went.
+_AROUND = """import pytest
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    yield
+    if item.name == "test_raised_around":
+        raise LookupError("by another plugin")
+"""
+
+ASKING = Suite({"conftest.py": f"{_NO_TRACERS}\n{_AROUND}", "test_marked.py": _MARKED})
 
 _PASSES = """\
 import pytest
@@ -203,6 +239,34 @@ def test_a_source_that_is_not_installed_is_named(asking: Result, name: str, libr
     outcome = asking[name]
     assert outcome.what == "error"
     said(outcome.text, f'test_marked.py:*: recording source="{library}" needs * not installed*')
+
+
+@pytest.mark.parametrize("library", ["langsmith", "otel"])
+@pytest.mark.parametrize(
+    ("name", "what"), [("test_skipped", "skipped"), ("test_expected_to_fail", "xfailed")]
+)
+def test_a_source_that_is_not_installed_does_not_matter_to_a_test_that_never_runs(
+    asking: Result, name: str, what: str, library: str
+) -> None:
+    assert asking[f"{name}[{library}]"].what == what
+
+
+def test_what_another_plugin_raises_around_an_unmarked_test_is_shown_without_our_frames(
+    asking: Result,
+) -> None:
+    outcome = asking["test_raised_around"]
+    assert outcome.what == "failed"
+    said(outcome.text, "E*LookupError: by another plugin")
+    assert "pytest_plugin.py" not in outcome.text
+
+
+def test_a_test_that_keeps_its_capture_is_not_recorded_beyond_its_end(asking: Result) -> None:
+    assert asking["test_keeps_its_capture"].what == "passed"
+    assert asking["test_after_one_that_kept_its_capture"].what == "passed"
+
+
+def test_what_was_recorded_is_not_kept_as_long_as_the_session(asking: Result) -> None:
+    assert asking["test_no_item_keeps_its_plan"].what == "passed"
 
 
 # Every test.

@@ -25,7 +25,26 @@ _WRONG = "import pytest\n" + "".join(
     for name, (marker, _) in WRONG.items()
 )
 
-MISUSED = Suite({"test_wrong.py": _WRONG})
+# What is wrong in a call of the fixture, and the error that says so.
+CALLS = {
+    "chain": ("trace_capture.assert_nested('a>b')", "ValueError: 'a>b' is no path of runs*"),
+    "roots": ("trace_capture.assert_single_trace(roots=0)", "ValueError: roots=0 is no number *"),
+    "source": ("trace_capture.forest('jaeger')", "ValueError: 'jaeger' is no source of runs*"),
+    "drawing": (
+        "assert trace_capture.forest() == 'a\\n    b\\n  c'",
+        "ValueError: line 3 of the drawing cannot be read*",
+    ),
+    "dict": ("assert trace_capture.forest() == {'a': 3}", "TypeError: *"),
+}
+_CALLS = "".join(
+    f"def test_{name}(trace_capture):\n    {call}\n\n" for name, (call, _) in CALLS.items()
+)
+_OTHER = """\
+def test_list(trace_capture):
+    assert trace_capture.forest() == ["answer"]
+"""
+
+MISUSED = Suite({"test_wrong.py": _WRONG, "test_calls.py": _CALLS, "test_other.py": _OTHER})
 
 
 @pytest.mark.parametrize("name", WRONG)
@@ -39,6 +58,25 @@ def test_a_marker_that_cannot_be_read_fails_its_test_and_points_at_it(
         outcome.text,
         f"test_wrong.py:{line}: {WRONG[name][1]}; valid are *single_trace(root='name', runs=*",
     )
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_call_that_cannot_be_read_fails_at_the_users_line(
+    request: pytest.FixtureRequest, name: str
+) -> None:
+    call, error = CALLS[name]
+    outcome = MISUSED.run(request)[f"test_calls.py::test_{name}"]
+    line = _CALLS.splitlines().index(f"    {call}") + 1
+    assert outcome.what == "failed"
+    said(outcome.text, ">*trace_capture.*", f"E*{error}", f"test_calls.py:{line}: *Error")
+    assert "ctxtrace" not in outcome.text
+
+
+def test_what_is_no_trace_is_not_said_to_be_another_one(request: pytest.FixtureRequest) -> None:
+    outcome = MISUSED.run(request)["test_other.py::test_list"]
+    assert outcome.what == "failed"
+    said(outcome.text, "E*assert <Forest: 0 traces, 0 runs> == [[]'answer'[]]")
+    assert "trees differ" not in outcome.text
 
 
 @pytest.mark.parametrize(

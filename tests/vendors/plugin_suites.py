@@ -156,6 +156,10 @@ def test_drawing(trace_capture):
           look_up x 2
     '''
 
+def test_drawing_on_the_left(trace_capture):
+    answer(OURS)
+    assert "answer\\n  rerank" == trace_capture.forest()
+
 def test_drawing_that_cannot_be_read(trace_capture):
     answer(OURS)
     assert trace_capture.forest() == '''

@@ -168,6 +168,7 @@ def test_the_fixture_has_what_was_recorded(judged: Result, name: str) -> None:
 @pytest.mark.parametrize("name", ["test_trace_of_several", "test_single_trace"])
 def test_asking_the_fixture_for_one_trace_of_several_shows_them(judged: Result, name: str) -> None:
     failed(judged, name, *(f"E*{line}" for line in SPLIT))
+    assert not judged[name].sections  # which would say it again
 
 
 def test_asking_the_fixture_for_a_nesting_that_is_not_says_what_should_have_been(
@@ -194,6 +195,30 @@ def test_a_drawing_that_differs_is_shown_beside_what_was_recorded(judged: Result
         "E*  answer",
         "E*- └─ look_up x 2",
         "E*+ look_up x 2",
+    )
+
+
+def test_beside_a_drawing_that_differs_a_section_says_where_the_split_runs_started(
+    judged: Result,
+) -> None:
+    # pytest shows but the first lines of a comparison.
+    said(
+        judged["test_drawing"].sections["Captured trace call"],
+        "answer",
+        "look_up  ✗ split (thread pool_0)",
+        "look_up  split: started a trace of its own (2 runs)",
+        f"    thread pool_0, code at program.py:{LOOK_UP}",
+    )
+
+
+def test_the_drawing_may_stand_on_the_left(judged: Result) -> None:
+    failed(
+        judged,
+        "test_drawing_on_the_left",
+        "E*the trace trees differ (- expected, + recorded)*",
+        "E*  answer",
+        "E*- └─ rerank",
+        "E*+ └─ look_up x 2",
     )
 
 
@@ -224,6 +249,7 @@ def test_a_test_that_leaves_a_run_or_span_current_fails_and_names_it(
     judged: Result, name: str, complaint: str
 ) -> None:
     failed(judged, f"test_leaks.py::{name}", complaint)
+    assert not judged[f"test_leaks.py::{name}"].sections  # the trace is not the matter
 
 
 @pytest.mark.parametrize("name", ["test_after_the_run", "test_after_the_span"])

@@ -36,6 +36,10 @@ class TestOfUnittest(unittest.TestCase):
     def test_split(self):
         answer(STANDARD)
 
+    def test_own_error(self):
+        answer(STANDARD)
+        self.assertEqual(1 + 1, 3)
+
 def whole():
     """
     >>> answer(OURS)
@@ -99,6 +103,18 @@ def test_under_all_a_test_of_any_kind_that_splits_fails(all_: Result, name: str)
     outcome = all_[name]
     assert outcome.what == "failed"
     said(outcome.text, "  answer", "  look up  ✗ split (thread pool_0)")
+
+
+def test_an_own_error_of_a_testcase_has_its_tree_as_a_section(all_: Result) -> None:
+    outcome = all_["TestOfUnittest::test_own_error"]
+    assert outcome.what == "failed"
+    said(outcome.text, "E       AssertionError: 2 != 3")
+    said(
+        outcome.sections["Captured trace call"],
+        "answer",
+        "look up  ✗ split (thread pool_0)",
+        "look up  split: started a trace of its own",
+    )
 
 
 def test_under_all_a_test_without_runs_passes(all_: Result) -> None:
