@@ -65,6 +65,13 @@ def named_by_a_block(client: Client) -> None:
         inner()
 
 
+def of_two_projects(client: Client) -> None:
+    with tracing_context(
+        client=client, replicas=[{"project_name": "one"}, {"project_name": "another"}]
+    ):
+        outer()
+
+
 def of_a_run_tree(client: Client) -> None:
     run = run_trees.RunTree(name="outer", client=client)
     run.post()
@@ -136,6 +143,7 @@ PROGRAMS: dict[Callable[[Client], None], list[Any]] = {
     decorated_in_a_raw_thread: NESTED,
     made_current: NESTED,
     named_by_a_block: NESTED,
+    of_two_projects: NESTED,
     of_a_run_tree: NESTED,
     of_a_tracer_of_langchains: NESTED,
     called_directly: NESTED,

@@ -117,6 +117,17 @@ def test_a_run_posted_twice_is_one_run() -> None:
     assert len(recording.forest().nodes) == 1
 
 
+def test_a_run_has_the_name_it_had_at_its_end() -> None:
+    with record("langsmith") as recording:
+        run = run_trees.RunTree(name="GET")
+        run.post()
+        assert recording.tree == "GET\n"
+        run.name = "GET /users"
+        run.end()
+        run.patch()
+    assert recording.tree == "GET /users\n"
+
+
 def test_a_time_without_a_zone_is_utc_as_langsmith_has_it() -> None:
     with record("langsmith") as recording:
         noon = datetime(2026, 1, 1, 12)

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,6 +19,7 @@ from core.support import LIMIT
 from langsmith import run_trees
 from langsmith._internal import _aiter
 from vendors.langsmith_server import serving
+from vendors.programs import outer
 
 from ctxtrace.testing import _langsmith, record
 from ctxtrace.testing._langsmith_switches import Replaced
@@ -245,3 +247,24 @@ def test_a_langsmith_that_cannot_be_recorded_when_it_is_imported_is_told_by_the_
             _langsmith._imported(run_trees)
         with pytest.raises(RuntimeError, match=r"LangSmith was imported, and not recorded: cannot"):
             recording.forest()
+
+
+def test_a_failure_is_forgotten_when_langsmith_could_be_recorded_after_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_langsmith, "_failure", RuntimeError("of an earlier import"))
+    with record("langsmith") as recording:
+        outer()
+    assert recording.forest().shape == [("outer", [("inner", [])])]
+
+
+def test_an_async_client_that_is_half_imported_keeps_no_recording_from_beginning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # While a run of another test is open, the real one stays intercepted.
+    monkeypatch.setattr(_langsmith, "_async_clients", Replaced())
+    name = "langsmith.async_client"
+    monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    with record("langsmith") as recording:
+        outer()
+    assert recording.forest().shape == [("outer", [("inner", [])])]

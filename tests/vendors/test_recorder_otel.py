@@ -7,18 +7,17 @@ import contextvars
 import inspect
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from opentelemetry import context as otel_context
-from opentelemetry import trace
+from opentelemetry import propagate, trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import set_tracer_provider  # as a program imports it that is recorded
-from opentelemetry.util._once import Once
 from vendors.programs import in_a_raw_thread
+from vendors.spans import nested, no_provider_set, processors, tracer
 
 from ctxtrace.testing import record
 
@@ -30,12 +29,8 @@ HERE = __file__
 
 @pytest.fixture
 def no_provider(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let the process be one in which no provider was set yet."""
-    monkeypatch.setattr(trace, "_TRACER_PROVIDER", None)
-    monkeypatch.setattr(trace, "_TRACER_PROVIDER_SET_ONCE", Once())
-    yield
-    if isinstance(trace._TRACER_PROVIDER, TracerProvider):
-        trace._TRACER_PROVIDER.shutdown()
+    with no_provider_set(monkeypatch):
+        yield
 
 
 @pytest.fixture
@@ -46,20 +41,6 @@ def exporter(no_provider: None) -> InMemorySpanExporter:
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     set_tracer_provider(provider)
     return exporter
-
-
-def tracer() -> trace.Tracer:
-    # Asked for anew: one that was made for the provider of another test goes on with it.
-    return trace.get_tracer("tests")
-
-
-def nested() -> None:
-    with tracer().start_as_current_span("outer"), tracer().start_as_current_span("inner"):
-        pass
-
-
-def processors() -> int:
-    return len(trace.get_tracer_provider()._active_span_processor._span_processors)  # type: ignore[attr-defined]
 
 
 pytestmark = pytest.mark.usefixtures("exporter")
@@ -219,6 +200,16 @@ def test_a_child_of_a_span_in_another_process_is_no_orphan() -> None:
     assert recording.forest().shape == [("served", [])]
 
 
+def test_a_child_of_a_recorded_span_is_its_child_also_by_headers() -> None:
+    headers: dict[str, str] = {}
+    with record("otel") as recording:
+        with tracer().start_as_current_span("client"):
+            propagate.inject(headers)
+        with tracer().start_as_current_span("server", context=propagate.extract(headers)):
+            pass
+    assert recording.forest().shape == [("client", [("server", [])])]
+
+
 def test_a_child_of_a_span_that_was_not_recorded_is_an_orphan() -> None:
     foreign = tracer().start_span("foreign")
     with record("otel") as recording:
@@ -243,92 +234,3 @@ def test_what_else_is_in_opentelemetrys_context_stays() -> None:
     with tracer().start_as_current_span("foreign"), record("otel"):
         assert otel_context.get_value("key") == "value"
     otel_context.detach(token)
-
-
-class TestWhereNoProviderIsSet:
-    pytestmark = pytest.mark.usefixtures("no_provider")
-
-    @pytest.fixture
-    def exporter(self) -> None:
-        """Set none."""
-
-    def test_no_provider_is_set_unless_opentelemetry_is_asked_for(self) -> None:
-        with record() as recording, record("langsmith"):
-            nested()
-        assert trace._TRACER_PROVIDER is None
-        assert recording.forest().nodes == []
-
-    def test_a_provider_without_an_exporter_is_set_where_opentelemetry_is_asked_for(self) -> None:
-        with record("otel") as recording:
-            nested()
-        assert isinstance(trace._TRACER_PROVIDER, TracerProvider)
-        assert processors() == 1
-        assert recording.forest().shape == [("outer", [("inner", [])])]
-
-    def test_a_provider_that_is_set_in_the_recording_is_recorded(self) -> None:
-        set_before = trace._set_tracer_provider
-        with record() as recording:
-            early = tracer()
-            nested()
-            set_tracer_provider(TracerProvider(shutdown_on_exit=False))
-            nested()
-            early.start_span("early").end()
-        assert recording.forest().shape == [("early", []), ("outer", [("inner", [])])]
-        assert trace._set_tracer_provider is set_before
-
-    def test_a_provider_that_is_set_between_recordings_is_recorded_in_the_next(self) -> None:
-        with record():
-            pass
-        set_tracer_provider(TracerProvider(shutdown_on_exit=False))
-        with record() as recording:
-            nested()
-        assert recording.forest().shape == [("outer", [("inner", [])])]
-
-    def test_a_provider_that_the_environment_names_is_not_made_by_looking(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setenv("OTEL_PYTHON_TRACER_PROVIDER", "sdk_tracer_provider")
-        with record():
-            assert trace._TRACER_PROVIDER is None
-        assert trace._TRACER_PROVIDER is None
-
-    def test_a_provider_that_the_environment_names_goes_before_one_of_ours(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        made: list[Any] = []
-
-        def load(*_: Any) -> Any:
-            made.append(TracerProvider(shutdown_on_exit=False))
-            return made[0]
-
-        monkeypatch.setenv("OTEL_PYTHON_TRACER_PROVIDER", "mine")
-        monkeypatch.setattr(trace, "_load_provider", load)
-        with record("otel") as recording:
-            nested()
-        assert made == [trace._TRACER_PROVIDER]
-        assert recording.forest().shape == [("outer", [("inner", [])])]
-
-    def test_a_provider_that_cannot_be_hashed_is_recorded(self) -> None:
-        @dataclass
-        class Unhashable(trace.TracerProvider):
-            inner: TracerProvider = field(
-                default_factory=lambda: TracerProvider(shutdown_on_exit=False)
-            )
-
-            def get_tracer(self, *args: Any, **kwargs: Any) -> trace.Tracer:
-                return self.inner.get_tracer(*args, **kwargs)
-
-            def add_span_processor(self, processor: Any) -> None:
-                self.inner.add_span_processor(processor)
-
-        set_tracer_provider(Unhashable())
-        for _ in range(2):
-            with record() as recording:
-                nested()
-        assert recording.forest().shape == [("outer", [("inner", [])])]
-
-    def test_a_provider_of_another_make_is_left_alone(self) -> None:
-        set_tracer_provider(trace.NoOpTracerProvider())
-        with record("otel") as recording:
-            nested()
-        assert recording.forest().nodes == []
