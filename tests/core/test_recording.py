@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from core.support import LIMIT, in_a_subprocess
 
-from ctxtrace.testing import Recording, Trace, _tape, record
+from ctxtrace.testing import Recording, Trace, _otel, _recording, _tape, record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -151,6 +151,13 @@ def test_a_run_whose_parent_ended_before_the_recording_is_an_orphan() -> None:
     assert [node.name for node in recording.forest().orphans] == ["child"]
 
 
+@pytest.fixture
+def otel_needs_no_provider(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A span is told of by the test; the SDK, which sets a provider, need not be installed."""
+    monkeypatch.setattr(_otel, "_provide", lambda: None)
+
+
+@pytest.mark.usefixtures("otel_needs_no_provider")
 def test_recordings_in_many_threads_at_once_lose_no_run() -> None:
     count = 8
     barrier = threading.Barrier(count)
@@ -208,7 +215,9 @@ def test_a_run_says_in_which_thread_and_task_and_at_which_line_it_started() -> N
     assert node.position[0] == __file__
 
 
-def test_a_source_that_is_named_is_recorded_alone() -> None:
+@pytest.mark.usefixtures("otel_needs_no_provider")
+def test_a_source_that_is_named_is_recorded_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_recording, "find_spec", lambda _: True)  # nor LangSmith
     with record(["langsmith", "otel"]) as both, record("otel") as one:
         nested("langsmith")
         Run("span").end()
