@@ -137,7 +137,9 @@ async def handle_request(tools: Tools) -> None:
     answered = asyncio.Event()
     await assistant.ask("Does it rain?", answered)
     # A service that goes on would collect the finished request sooner or later. Here it happens
-    # at once, so that the demo shows every time what a service shows now and then.
+    # in a moment, when the thread that told of its end has let go of it too, so that the demo
+    # shows every time what a service shows now and then.
+    await asyncio.sleep(0.01)
     gc.collect()
     answered.set()
     await asyncio.gather(*assistant.background)

@@ -18,7 +18,9 @@ import functools
 import importlib
 import json
 import os
+import subprocess
 import sys
+import tempfile
 import time
 import unittest
 from pathlib import Path
@@ -58,6 +60,7 @@ def run(
     modules: list[str],
     wanted: Callable[[type], bool],
     at_least: int,
+    parts: int = 1,
 ) -> int:
     """Run the wanted test classes of CPython's modules; return the exit status.
 
@@ -67,8 +70,13 @@ def run(
         modules: CPython's test modules.
         wanted: Which of their test classes to run.
         at_least: How many tests must have passed, skipped ones not counted.
+        parts: In how many processes to run them at once, for tests that mostly sleep.
     """
     options = parse_options()
+    if parts > 1 and options.part is None:
+        return _run_parts(parts, at_least)
+    if options.part is not None:
+        at_least = 0  # that is for all of them together
     standard = getattr(importlib.import_module(places[0].module), places[0].name)
     if options.control:
         subject = standard
@@ -81,7 +89,7 @@ def run(
 
     who = f"{subject.__module__}.{subject.__qualname__}"
     classes = load(modules, wanted)
-    result = run_tests(classes, [], verbose=options.verbose)
+    result = run_tests(classes, [], verbose=options.verbose, part=options.part)
     result.describe(who)
     print(f"{made.ours} instances made")
 
@@ -91,7 +99,37 @@ def run(
         complaints.append(f"the tests made only {made.ours} instances of {who}")
     if made.others:
         complaints.append(f"{made.others} instances of {standard} were not of {who}")
-    return result.finish(complaints)
+    return result.finish(complaints, made=made.ours)
+
+
+def _run_parts(parts: int, at_least: int) -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        counts = [Path(folder, str(number)) for number in range(parts)]
+        processes = [
+            subprocess.Popen(
+                [sys.executable, *sys.argv, "--part", str(number), str(parts)],
+                env={**os.environ, "CTXTRACE_COUNTS": str(path)},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+            for number, path in enumerate(counts)
+        ]
+        for process in processes:
+            print(process.communicate()[0])
+        if not all(path.exists() for path in counts):
+            print("ERROR: one of the processes did not come to its end")
+            return 1
+        found = [json.loads(path.read_text()) for path in counts]
+    passed, failed, made = (
+        sum(each[key] for each in found) for key in ("passed", "failed", "made")
+    )
+    print(f"together: {passed} passed, {failed} failed; {made} instances made")
+    _write_counts(passed, failed)
+    if passed < at_least or made < at_least - 10:
+        print(f"ERROR: too few; at least {at_least} tests must pass, with an instance each")
+        return 1
+    return max(process.returncode for process in processes)
 
 
 def parse_options() -> argparse.Namespace:
@@ -101,6 +139,9 @@ def parse_options() -> argparse.Namespace:
         "--control",
         action="store_true",
         help="test what Python itself has: what fails now is not ours",
+    )
+    parser.add_argument(
+        "--part", type=int, nargs=2, metavar=("NUMBER", "OF"), help="run every OF-th test"
     )
     parser.add_argument("-v", "--verbose", action="store_true", help="name each test")
     return parser.parse_args()
@@ -136,18 +177,22 @@ class Result:
             return []
         return [f"only {self.passed} tests passed, at least {at_least} must"]
 
-    def finish(self, complaints: list[str]) -> int:
+    def finish(self, complaints: list[str], **more: int) -> int:
         """Print the complaints, leave the counts for the noxfile; return the exit status."""
         for complaint in complaints:
             print(f"ERROR: {complaint}")
-        _write_counts(self.passed, self.failed)
+        _write_counts(self.passed, self.failed, **more)
         return 1 if self.failed or complaints else 0
 
 
 def run_tests(
-    classes: list[type[unittest.TestCase]], others: list[unittest.TestCase], *, verbose: bool
+    classes: list[type[unittest.TestCase]],
+    others: list[unittest.TestCase],
+    *,
+    verbose: bool,
+    part: list[int] | None = None,
 ) -> Result:
-    """Run the tests of these classes, and other tests."""
+    """Run the tests of these classes, and other tests; or every so manieth of them."""
     suites: list[Any] = [unittest.defaultTestLoader.loadTestsFromTestCase(each) for each in classes]
     groups = [
         (f"{each.__module__}.{each.__name__}", suite.countTestCases())
@@ -156,7 +201,9 @@ def run_tests(
     groups += [(test.id(), 1) for test in others]
     began = time.monotonic()
     runner = unittest.TextTestRunner(sys.stdout, verbosity=2 if verbose else 1)
-    result = runner.run(unittest.TestSuite([*suites, *others]))
+    tests = [test for suite in [*suites, others] for test in suite]
+    number, of = part or (0, 1)
+    result = runner.run(unittest.TestSuite(tests[number::of]))
     return Result(groups, result, time.monotonic() - began)
 
 
@@ -214,8 +261,8 @@ def need_tests() -> None:
     support.verbose = 0  # the tests would print how long each took
 
 
-def _write_counts(passed: int, failed: int) -> None:
+def _write_counts(passed: int, failed: int, **more: int) -> None:
     """Tell the noxfile's summary how many tests ran; tests/conftest.py does the same."""
     path = os.environ.get("CTXTRACE_COUNTS")
     if path:
-        Path(path).write_text(json.dumps({"passed": passed, "failed": failed}))
+        Path(path).write_text(json.dumps({"passed": passed, "failed": failed, **more}))

@@ -40,6 +40,7 @@ if __name__ == "__main__":
             ],
             modules=_MODULES,
             wanted=lambda cls: cls.__name__.startswith("ThreadPool"),
+            parts=4,
             at_least=_AT_LEAST.get(sys.version_info[:2], 40),
         )
     )
