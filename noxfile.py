@@ -5,8 +5,8 @@ The cells of the matrix are CPython 3.9 to 3.13 times three sets of dependencies
 * bare: the package alone, with the oldest versions that pyproject.toml admits of what it needs.
   It must work with no vendor installed. These are the tests in tests/core.
 * lowest: the oldest versions of vendors, too, and the tests that need them.
-* latest: the newest that this Python installs, and all tests; those in tests/core on the oldest
-  and the newest Python alone, where coverage is measured.
+* latest: the newest that this Python installs, the same tests, and the examples of the
+  documentation; on the newest Python those in tests/core, too.
 
 What goes after ``--`` goes to pytest: ``nox -s "tests-3.12(latest)" -- -k pool``.
 
@@ -88,9 +88,11 @@ RUNNABLE_CPYTHON = [
 ]
 
 MATRIX = [f"tests-{python}({deps})" for python in PYTHONS for deps in DEPENDENCIES]
-# Where coverage is measured, which makes the tests last twice as long. Between them these two
-# run all but a few lines: what the others add is 0.1 % of them.
-MEASURED = [f"tests-{python}(latest)" for python in (PYTHONS[0], NEWEST)]
+# All tests at once: those of the core beside vendors that are installed.
+WHOLE = f"tests-{NEWEST}(latest)"
+# Where coverage is measured, which makes the tests last twice as long: all tests on the oldest
+# Python and on the newest. What the other cells add is 0.1 % of the lines.
+MEASURED = [f"tests-{PYTHONS[0]}(bare)", f"tests-{PYTHONS[0]}(latest)", WHOLE]
 COUNTED = [
     *MATRIX,
     *(f"langsmith({version})" for version in LANGSMITHS),
@@ -230,10 +232,10 @@ def tests(session: nox.Session, deps: str) -> None:
         _pytest(session, name, "tests/core")
     elif deps == "lowest":
         _install(session, ".[all]", "--group", "integration", "--resolution", "lowest-direct")
-        _pytest(session, name, "tests", "--ignore=tests/core")
+        _pytest(session, name, "tests", "--ignore=tests/core", "--ignore=tests/docs")
     else:
         _install(session, ".[all]", "--group", "integration", "--resolution", "highest")
-        _pytest(session, name, "tests", *([] if name in MEASURED else ["--ignore=tests/core"]))
+        _pytest(session, name, "tests", *([] if name == WHOLE else ["--ignore=tests/core"]))
 
 
 @nox.session(python=LANGSMITH_PYTHON)
