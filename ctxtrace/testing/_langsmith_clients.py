@@ -171,7 +171,7 @@ def intercept(methods: Replaced) -> None:
     client_class, run_tree_class = _client_class(), _run_tree_class()
     for name, make in _OF_A_RUN.items():
         methods.replace(run_tree_class, name, _kept(make, part(run_tree_class, name)))
-    from_headers = vars(run_tree_class)["from_headers"].__func__
+    from_headers = part(run_tree_class, "from_headers").__func__
     methods.replace(run_tree_class, "from_headers", classmethod(_kept(_from_headers, from_headers)))
     for name, make in _OF_A_CLIENT.items():
         methods.replace(client_class, name, _kept(make, part(client_class, name)))

@@ -12,7 +12,7 @@ from . import _tape
 from ._draw import draw_by_start
 from ._expected import SOURCES, Expected, checked_sources, expected_of
 from ._forest import Forest, Trace
-from ._verdict import complaint, nesting_complaint, split_chain
+from ._verdict import complaint, left_open, nesting_complaint, split_chain
 from ._words import block, entry, stands
 
 if TYPE_CHECKING:
@@ -175,15 +175,17 @@ class Recording:
 
     def drawing(self) -> str:
         """Draw the trees in order of start, with marks, but for runs that may be open."""
-        forest = self.forest()
-        unfinished = [node for node in forest.unfinished if node.id not in self._may_be_open]
-        return draw_by_start(forest, unfinished=unfinished)
+        return self._drawing_of(self.forest())
 
     def described(self) -> str:
         """The same, and where each run started that lost its parent."""
         forest = self.forest()
         lost = dict.fromkeys([*forest.splits, *forest.orphans])
-        return "\n".join([self.drawing(), *block([entry(node, stands(node)) for node in lost])])
+        entries = [entry(node, stands(node)) for node in lost]
+        return "\n".join([self._drawing_of(forest), *block(entries)])
+
+    def _drawing_of(self, forest: Forest) -> str:
+        return draw_by_start(forest, unfinished=left_open(forest, self._may_be_open))
 
     def expect_open(self) -> None:
         """Allow the runs that are open now to be open when the recording is judged."""

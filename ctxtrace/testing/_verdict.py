@@ -94,7 +94,7 @@ def _faults(
     surplus = set(by_rank[roots:])
     misnamed = {node for node in by_rank[:roots] if root is not None and not _is(node, root)}
     missing = forest.missing(runs)
-    unfinished = _left_open(forest, may_be_open)
+    unfinished = left_open(forest, may_be_open)
     displaced: list[str] = []
     for node in forest.roots:
         if node in surplus or node.parent_id is not None:
@@ -165,7 +165,7 @@ def nesting_complaint(
     summary = f"not every run nests as {path}" if ends else f"no run nests as {path}"
     other = [root for root in forest.splits if not _is(root, names[0])]
     rest = body(
-        draw_by_start(forest, splits={*lost, *other}, unfinished=_left_open(forest, may_be_open)),
+        draw_by_start(forest, splits={*lost, *other}, unfinished=left_open(forest, may_be_open)),
         displaced,
         never_recorded(forest.missing(names)),
     )
@@ -290,7 +290,8 @@ def _misplaced(forest: Forest, wanted: list[Line]) -> list[tuple[Node, str | Non
     return found
 
 
-def _left_open(forest: Forest, may_be_open: AbstractSet[str]) -> list[Node]:
+def left_open(forest: Forest, may_be_open: AbstractSet[str]) -> list[Node]:
+    """Return the runs that should have ended by now."""
     return [node for node in forest.unfinished if node.id not in may_be_open]
 
 
