@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 from functools import partial
@@ -42,7 +43,9 @@ def guard(
         return call(*args)
     except Exception as error:
         if not sys.is_finalizing():  # when half of what is called may be gone
-            _say_once(who, call, error)
+            # Where sys.stderr is closed, logging raises.
+            with contextlib.suppress(Exception):
+                _say_once(who, call, error)
         if told is not None:
             told(error)
         return None

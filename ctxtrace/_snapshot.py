@@ -57,6 +57,16 @@ def settle(context: Context, *, here: bool) -> Context:
     return context
 
 
+# Called in place of copy_context(), and with a wrapped function at each of its calls, while
+# somebody diagnoses. The second returns the snapshot to call it in.
+on_copy: Callable[[], Context] | None = None
+on_wrapped: Callable[[Snapshot, Any], Snapshot] | None = None
+
+
+def _copied() -> Context:
+    return copy_context() if on_copy is None else on_copy()
+
+
 class _Pinned(partial[_T]):
     # On the object, never in the context.
     pins: object
@@ -68,7 +78,8 @@ def cross(function: Callable[..., _T]) -> Callable[..., _T]:
     The result runs the function in that context without a Python frame of its own: the user's
     tracebacks stay as they are, and no frame is left to hold the pins.
     """
-    return _crossing(copy_context(), take_pins(), function)
+    context = copy_context() if on_copy is None else on_copy()
+    return _crossing(context, take_pins(), function)
 
 
 def _crossing(context: Context, pins: object, function: Callable[..., _T]) -> Callable[..., _T]:
@@ -98,16 +109,17 @@ def carry_once(function: Callable[..., Any]) -> Callable[..., Any]:
     """Do what `cross` does, if the function does not bring a context along itself."""
     # Written for speed: this is at every submit() of a program.
     brings: Any = function
-    if isinstance(brings, _MAY_BRING_ONE) and _context_of(brings) is not None:
+    if isinstance(brings, _MAY_BRING_ONE) and context_of(brings) is not None:
         return _with_pins(function)
-    return _crossing(copy_context(), take_pins(), function)
+    context = copy_context() if on_copy is None else on_copy()
+    return _crossing(context, take_pins(), function)
 
 
 def carry_each(function: Callable[..., Any]) -> Callable[..., Any]:
     """Capture the current context for any number of calls of `function`, in other threads."""
-    if _context_of(function) is not None:
+    if context_of(function) is not None:
         return _with_pins(function)
-    crossing: _Pinned[Any] = _Pinned(_cross_each, copy_context(), function)
+    crossing: _Pinned[Any] = _Pinned(_cross_each, _copied(), function)
     crossing.pins = take_pins()
     return crossing
 
@@ -118,14 +130,15 @@ def carry_traces(function: Callable[..., Any]) -> Callable[..., Any]:
     They are set around each call, in the context that the thread has. Everything else in it
     stays as it is, from one call to the next.
     """
-    if _context_of(function) is not None:
+    if context_of(function) is not None:
         return _with_pins(function)
-    crossing: _Pinned[Any] = _Pinned(_call_traced, traces_of(copy_context()), function)
+    crossing: _Pinned[Any] = _Pinned(_call_traced, traces_of(_copied()), function)
     crossing.pins = take_pins()
     return crossing
 
 
-def _context_of(function: Any) -> Context | None:
+def context_of(function: Any) -> Context | None:
+    """Return the context that a function brings along, as ``partial(context.run, f)`` does."""
     while isinstance(function, partial):
         function = function.func
     if type(function) is BuiltinMethodType and type(function.__self__) is Context:
@@ -136,7 +149,7 @@ def _context_of(function: Any) -> Context | None:
 def _with_pins(function: Any) -> Any:
     if isinstance(function, _Pinned):
         return cast("Any", function)
-    context = _context_of(function)
+    context = context_of(function)
     pins = None if context is None else context.copy().run(take_pins)
     if pins is None:
         return function
@@ -176,7 +189,7 @@ def capture() -> Snapshot:
 
     The snapshot keeps the current run alive, for as long as it exists itself.
     """
-    return Snapshot(copy_context(), take_pins())
+    return Snapshot(_copied(), take_pins())
 
 
 def wrap(function: Callable[_P, _T]) -> Callable[_P, _T]:
@@ -382,7 +395,7 @@ def call_here(
         context: What to capture in place of the current one.
     """
     if context is None:
-        context, pins = copy_context(), take_pins()
+        context, pins = _copied(), take_pins()
     else:
         context = context.copy()
         pins = context.run(take_pins)
@@ -416,8 +429,9 @@ def _call(
 def _function(snapshot: Snapshot, function: Any, driver: _Driver | None) -> Any:
     @functools.wraps(function)
     def bound(*args: Any, **kwargs: Any) -> Any:
+        here = snapshot if on_wrapped is None else on_wrapped(snapshot, function)
         try:
-            return _call(snapshot, function, driver, args, kwargs)
+            return _call(here, function, driver, args, kwargs)
         except BaseException as error:
             without_our_frames(error)
             raise
@@ -427,8 +441,9 @@ def _function(snapshot: Snapshot, function: Any, driver: _Driver | None) -> Any:
 
 def _bound(snapshot: Snapshot, function: Any, driver: _Driver) -> Any:
     def bound(wrapped: Any, _: object, args: Any, kwargs: Any) -> Any:
+        here = snapshot if on_wrapped is None else on_wrapped(snapshot, wrapped)
         try:
-            return _call(snapshot, wrapped, driver, args, kwargs)
+            return _call(here, wrapped, driver, args, kwargs)
         except BaseException as error:
             without_our_frames(error)
             raise

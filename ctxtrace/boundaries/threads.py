@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _MISSING: Any = object()
 
 
-class _CarriesItsStarter(threading.Thread):
+class CarriesItsStarter(threading.Thread):
     # Python 3.14 has Thread(context=...), and what the caller says goes.
     _has_own_context = False
 
@@ -81,7 +81,7 @@ def _put_back(thread: threading.Thread, before: Any) -> None:
         vars(thread)["run"] = before
 
 
-class Thread(_CarriesItsStarter, threading.Thread):
+class Thread(CarriesItsStarter, threading.Thread):
     """A `threading.Thread` that runs in the context of whoever starts it.
 
     A drop-in, also as a base class: the context is taken at `start()`, not when the object
@@ -112,7 +112,7 @@ class Thread(_CarriesItsStarter, threading.Thread):
             self._has_own_context = kwargs.get("context") is not None
 
 
-class Timer(_CarriesItsStarter, threading.Timer):
+class Timer(CarriesItsStarter, threading.Timer):
     """A `threading.Timer` that calls its function in the context of whoever starts it.
 
     A drop-in; see `ctxtrace.Thread`. A timer that is cancelled lets go of all it carries.

@@ -40,7 +40,12 @@ class Carrier(Protocol):
     A carrier may have more methods. For whoever is to be told of the run:
 
     ``current()`` returns the identifier and the name of the current run, or None where no run is
-    current.
+    current. The identifier is an object of any kind, whose `str` is what the run is known by.
+    Neither keeps the run alive. Called at every crossing while somebody diagnoses.
+
+    ``is_on()`` returns whether the context that is current itself says that work is traced.
+
+    ``holds_weakly`` is true where the library's context holds the current run weakly.
 
     For streams:
 
@@ -133,6 +138,11 @@ _modules_seen = 0
 _waiting: tuple[tuple[str, str], ...] = _BUILT_IN
 _active: tuple[Carrier, ...] = ()
 _pinning: tuple[tuple[str, Callable[[], object]], ...] = ()
+# Those that can name the current run, each with what the log calls it, and those that know whether
+# the context says that work is traced: for who looks at every crossing, and has looked for new ones
+# when a run began.
+naming: tuple[tuple[str, Any], ...] = ()
+switched: tuple[Any, ...] = ()
 
 
 def take_pins() -> tuple[object, ...] | None:
@@ -175,15 +185,23 @@ def context_meant_by(frame: FrameType) -> Context | None:
     return None
 
 
-def current_runs() -> dict[str, tuple[str, str]]:
+def current_runs() -> dict[str, tuple[object, str]]:
     """Return the identifier and the name of each run that is current, by the carrier's name."""
-    found: dict[str, tuple[str, str]] = {}
-    for carrier in active():
-        method = getattr(carrier, "current", None)
-        run = None if method is None else guard(called(carrier), method)
+    if _waiting and len(sys.modules) != _modules_seen:
+        _look_for_libraries()
+    found: dict[str, tuple[object, str]] = {}
+    for who, carrier in naming:
+        run = guard(who, carrier.current)
         if run is not None:
             found[carrier.name] = run
     return found
+
+
+def holds_weakly(name: str) -> bool:
+    """Whether a library's context holds the current run weakly, by the carrier's name."""
+    return any(
+        carrier.name == name and getattr(carrier, "holds_weakly", False) for _, carrier in naming
+    )
 
 
 def active() -> tuple[Carrier, ...]:
@@ -274,8 +292,10 @@ def _activate(carrier: Carrier) -> None:
 
 
 def _replace(carriers: list[Carrier]) -> None:
-    global _active, _pinning
+    global _active, _pinning, naming, switched
     _active = tuple(carriers)
+    naming = tuple((called(each), each) for each in carriers if hasattr(each, "current"))
+    switched = tuple(each for each in carriers if hasattr(each, "is_on"))
     _pinning = tuple(
         (called(carrier), carrier.pin)
         for carrier in carriers

@@ -70,7 +70,8 @@ class _LangSmith(Carrier):
     def __init__(self, parent: ContextVar[Any], weak: bool) -> None:
         self._parent = parent
         self._get: Callable[[], Any] = parent.get
-        self._weak = weak
+        self._weak = self.holds_weakly = weak
+        self._is_on: Callable[[], Any] = sys.modules[_CONTEXT]._TRACING_ENABLED.get
         self._variables: tuple[ContextVar[Any], ...] = ()
 
     def pin(self) -> object | None:
@@ -90,9 +91,15 @@ class _LangSmith(Carrier):
             fields["child_runs"] = _ChildrenOfARunningParent(children, run)
         return run
 
-    def current(self) -> tuple[str, str] | None:
-        run = self._run()
-        return None if run is None else (str(run.id), str(run.name))
+    def current(self) -> tuple[object, str] | None:
+        run = self._get()
+        if run is None or (self._weak and (run := run()) is None):
+            return None
+        fields = run.__dict__  # past pydantic's own __getattr__
+        return fields["id"], fields["name"]
+
+    def is_on(self) -> bool:
+        return self._is_on() in (True, "local")
 
     def _run(self) -> Any:
         run = self._get()

@@ -11,7 +11,7 @@ import os
 import sys
 from contextvars import ContextVar
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import Carrier
 
@@ -21,18 +21,30 @@ if TYPE_CHECKING:
     from . import StreamEnd
 
 
+class _Key(NamedTuple):
+    # Span identifiers alone need not differ between traces.
+    trace_id: int
+    span_id: int
+
+    def __str__(self) -> str:
+        return f"{self.trace_id:032x}-{self.span_id:016x}"
+
+
 class _OpenTelemetry(Carrier):
     name = "opentelemetry"
 
-    def current(self) -> tuple[str, str] | None:
-        trace: Any = sys.modules["opentelemetry.trace"]
-        span = trace.get_current_span()
-        context = span.get_span_context()
-        if not context.is_valid:
+    def current(self) -> tuple[object, str] | None:
+        context: Any = sys.modules["opentelemetry.context"]
+        variable = getattr(context._RUNTIME_CONTEXT, "_current_context", None)
+        inside = context.get_current() if variable is None else variable.get()
+        if not inside:
+            return None  # as it is in most contexts, and found out in a fifth of the time
+        span = sys.modules["opentelemetry.trace"].get_current_span(inside)
+        named = span.get_span_context()
+        if not named.is_valid:
             return None
         # A span that does not record, as one from another process, has no name.
-        name = str(getattr(span, "name", "a span"))
-        return f"{context.trace_id:032x}-{context.span_id:016x}", name
+        return _Key(named.trace_id, named.span_id), getattr(span, "name", "a span")
 
     def clear(self) -> None:
         trace: Any = sys.modules["opentelemetry.trace"]

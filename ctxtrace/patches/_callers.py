@@ -40,6 +40,9 @@ INFRASTRUCTURE = (
 
 # What stands between a thread's start() and whoever called it, because it replaces start() too.
 _IN_BETWEEN = (
+    # What diagnose() puts over install().
+    "ctxtrace.boundaries.threads",
+    "ctxtrace.patches.threads",
     "ddtrace.contrib",
     "multiprocessing.dummy",
     "opentelemetry.instrumentation.threading",

@@ -32,6 +32,9 @@ class Settings(NamedTuple):
     infrastructure: tuple[str, ...]
     """The packages whose threads serve many requests."""
 
+    cross_many: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None
+    """Captures what those take along; None: nothing."""
+
 
 class Place(NamedTuple):
     """Where a library is to be changed, and into what."""
@@ -62,6 +65,10 @@ class Place(NamedTuple):
         return f"{self.module}.{self.attribute}"
 
 
+# Those that are in place, of install() and of diagnose(), which may be ended in any order.
+_standing: list[Patch] = []
+
+
 class Patch:
     """Something of a library that is replaced for as long as it is `active`.
 
@@ -69,12 +76,16 @@ class Patch:
     false: it may be held by name where it cannot be put back.
     """
 
-    __slots__ = ("_replaced", "active", "original", "place")
+    __slots__ = ("_replaced", "_replacement", "active", "original", "place", "was_covered")
 
     def __init__(self, place: Place) -> None:
         self.place: Place = place
         self.original: Any = None
         self.active: bool = False
+        # Whether something of it lies beneath another, and will for as long as that is there.
+        self.was_covered: bool = False
+        # Kept for the next time, if it is then to stand in the place of the same.
+        self._replacement: Any = None
         # What was replaced: owner, name, what stood in the owner itself, what stands there now.
         self._replaced: list[tuple[Any, str, Any, Any]] = []
 
@@ -88,10 +99,13 @@ class Patch:
         owner = module
         for step in path:
             owner = getattr(owner, step, None)
-        self.original = getattr(owner, name, _MISSING)
-        if self.original is _MISSING:
+        original = getattr(owner, name, _MISSING)
+        if original is _MISSING:
             raise Unexpected(f"{self.place.module} has no {self.place.attribute}")
-        replacement = self.place.replace(self.original, self, settings)
+        replacement = self._replacement if original is self.original else None
+        if replacement is None:
+            self.original = original
+            replacement = self._replacement = self.place.replace(original, self, settings)
         self.active = True
         self._set(owner, name, replacement)
         for copy in self.place.copies:
@@ -103,6 +117,8 @@ class Patch:
         before = vars(owner).get(name, _MISSING)
         setattr(owner, name, replacement)
         self._replaced.append((owner, name, before, replacement))
+        if self not in _standing:
+            _standing.append(self)
 
     def undo(self) -> list[str]:
         """Put back what was there.
@@ -112,17 +128,31 @@ class Patch:
             hands on what it is given.
         """
         self.active = False
+        if self in _standing:
+            _standing.remove(self)
         self._add_copies_taken_since()
         covered: list[str] = []
         for owner, name, before, replacement in reversed(self._replaced):
             if vars(owner).get(name, _MISSING) is not replacement:
-                covered.append(f"{_name_of(owner)}.{name}")
+                self.was_covered = True
+                if not any(
+                    other._comes_off(owner, name, replacement, before) for other in _standing
+                ):
+                    covered.append(f"{_name_of(owner)}.{name}")
             elif before is _MISSING:
                 delattr(owner, name)  # it was inherited
             else:
                 setattr(owner, name, before)
         self._replaced.clear()
         return covered
+
+    def _comes_off(self, owner: Any, name: str, beneath: Any, before: Any) -> bool:
+        """Put back what was beneath another patch, in its turn, if that lies beneath this one."""
+        for at, (own, its, was, replacement) in enumerate(self._replaced):
+            if own is owner and its == name and was is beneath:
+                self._replaced[at] = (owner, name, before, replacement)
+                return True
+        return False
 
     def _add_copies_taken_since(self) -> None:
         # By modules that were imported after the patch was put in place.

@@ -7,7 +7,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from ..boundaries.threads import can_carry, start_carrying
+from ..boundaries.threads import CarriesItsStarter, can_carry, start_carrying
 from ._callers import serves_many
 from ._patch import Place
 
@@ -48,10 +48,17 @@ def _timer_start(original: Any, patch: Patch, settings: Settings) -> Any:
 
 
 def _start(thread: threading.Thread, start: Any, settings: Settings) -> None:
-    caller = sys._getframe(2)  # pyright: ignore[reportPrivateUsage]
-    if not can_carry(thread) or serves_many(caller, settings.infrastructure):
+    # None where C calls start(), as in a thread that Python did not make.
+    caller = sys._getframe(1).f_back  # pyright: ignore[reportPrivateUsage]
+    # One of ours has done it before it comes here.
+    if isinstance(thread, CarriesItsStarter) or not can_carry(thread):
         return start(thread)
-    return start_carrying(thread, functools.partial(start, thread), settings.cross)
+    cross = settings.cross
+    if serves_many(caller, settings.infrastructure):
+        if settings.cross_many is None:
+            return start(thread)
+        cross = settings.cross_many
+    return start_carrying(thread, functools.partial(start, thread), cross)
 
 
 PLACES = (

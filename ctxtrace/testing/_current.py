@@ -44,6 +44,6 @@ class Current:
         ]
 
 
-def _said(tracer: str, before: tuple[str, str] | None, now: tuple[str, str]) -> str:
-    then = "none was" if before is None else f"{printable(before[1])!r} was"
-    return f"{tracer}: the run {printable(now[1])!r} is still current, and {then} before"
+def _said(tracer: str, before: tuple[object, str] | None, now: tuple[object, str]) -> str:
+    then = "none was" if before is None else f"{printable(str(before[1]))!r} was"
+    return f"{tracer}: the run {printable(str(now[1]))!r} is still current, and {then} before"

@@ -28,17 +28,24 @@ _CLIENT, _RUN_TREES, _ASYNC_CLIENT = (
 
 _lock = threading.RLock()
 _listeners = 0
+# Those among them who take the runs.
+_recorders = 0
 _failure: Exception | None = None
 # What puts back the switches, while somebody listens, and the clients: these hear of the end of
 # runs also after a recording.
 _switches = Replaced()
 _clients = Replaced()
 _async_clients = Replaced()
+_places = Replaced()
 
 
 @contextlib.contextmanager
-def listening(runs: list[_tape.Run]) -> Generator[None, None, None]:
-    """Have every run that starts in the block appended to the list, and none sent.
+def listening(runs: _tape.Runs, *, watch: bool) -> Generator[None, None, None]:
+    """Have every run that starts in the block appended, and none sent.
+
+    Args:
+        runs: Where to.
+        watch: Leave all as it is: whether LangSmith traces, and where the runs go.
 
     Raises:
         RuntimeError: This LangSmith is not laid out as the known ones are, so that a run could
@@ -46,21 +53,22 @@ def listening(runs: list[_tape.Run]) -> Generator[None, None, None]:
     """
     from ._langsmith_switches import hidden
 
-    global _listeners
+    global _listeners, _recorders
     with _lock:
         _listeners += 1
-    _tape.open_for(SOURCE, runs, _let_go)
+        _recorders += not watch
+    _tape.open_for(SOURCE, runs, _let_go, watch=watch)
     try:
         if sys.modules.get(_CLIENT) or sys.modules.get(_RUN_TREES):
             _turn()
         for module in (_CLIENT, _RUN_TREES, _ASYNC_CLIENT):
             when_imported(module, _imported)
-        with hidden(_tape.knows):
+        with contextlib.nullcontext() if watch else hidden(_tape.knows):
             yield
     finally:
         # First nothing is traced any more that the program would not trace by itself; then what
         # is traced goes where it would go.
-        _turn_back()
+        _turn_back(watch)
         _tape.close_for(SOURCE, runs)
 
 
@@ -99,17 +107,22 @@ def _turn() -> None:
             _langsmith_clients.intercept(_clients)
         if not _async_clients and has_async_client:
             _langsmith_clients.intercept_async(_async_clients)
-        if not _switches:
+        if not _places:
+            _langsmith_switches.say_for(_places)
+        if _recorders and not _switches:
             _langsmith_switches.turn(_switches, _langsmith_clients.recording_client)
         _failure = None
 
 
-def _turn_back() -> None:
-    global _listeners
+def _turn_back(watch: bool) -> None:
+    global _listeners, _recorders
     with _lock:
         _listeners -= 1
-        if not _listeners:
+        _recorders -= not watch
+        if not _recorders:
             _switches.put_back()
+        if not _listeners:
+            _places.put_back()
 
 
 def _let_go() -> None:

@@ -22,6 +22,7 @@ from importlib import import_module
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
+from .._errors import guard
 from . import _tape
 from ._langsmith_switches import part, whose
 
@@ -65,12 +66,27 @@ def updated(run_id: Any, run: Any, *, ended: bool = False) -> bool:
     """Tell the recorder what became of a run; say whether it was recorded."""
     ended = ended or _field(run, "end_time") is not None
     name = _field(run, "name")
+    if _tape.notice_outputs is not None:
+        guard("diagnose()", _show_outputs, str(run_id), _field(run, "outputs"))
     return _tape.updated(
         str(run_id),
         ended=ended,
         error=bool(_field(run, "error")),
         name=None if name is None else str(name),
     )
+
+
+def _told(tell: Callable[..., bool], *args: Any) -> bool:
+    """Tell of a run; say whether it is to go no further."""
+    if _tape.is_open(SOURCE):
+        return tell(*args)  # an error is to keep it from leaving the process
+    return bool(guard("the recording of runs", tell, *args))
+
+
+def _show_outputs(run_id: str, outputs: Any) -> None:
+    run = _tape.find(run_id)
+    if run is not None and outputs and _tape.notice_outputs is not None:
+        _tape.notice_outputs(run, outputs)
 
 
 def _field(run: Any, name: str) -> Any:
@@ -295,7 +311,7 @@ def _from_headers(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def _create_run(original: Callable[..., Any], hands_on: bool) -> Callable[..., Any]:
     def create_run(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if started({"name": _first(args), **kwargs}) and not hands_on:
+        if _told(started, {"name": _first(args), **kwargs}) and not hands_on:
             return None
         return original(self, *args, **kwargs)
 
@@ -305,7 +321,8 @@ def _create_run(original: Callable[..., Any], hands_on: bool) -> Callable[..., A
 def _update_run(original: Callable[..., Any], hands_on: bool) -> Callable[..., Any]:
     def update_run(self: Any, *args: Any, **kwargs: Any) -> Any:
         # Unless it is told another time, LangSmith's has a run that is updated end now.
-        known = updated(kwargs.get("run_id", _first(args)), kwargs, ended=True)
+        run_id = kwargs.get("run_id", _first(args))
+        known = _told(functools.partial(updated, ended=True), run_id, kwargs)
         return None if known and not hands_on else original(self, *args, **kwargs)
 
     return update_run
@@ -313,6 +330,9 @@ def _update_run(original: Callable[..., Any], hands_on: bool) -> Callable[..., A
 
 def _ingest(original: Callable[..., Any], hands_on: bool) -> Callable[..., Any]:
     def ingest(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if _tape.hears(SOURCE) and not _tape.is_open(SOURCE):
+            # What goes on to a client's own thread, which calls this, was told of before.
+            return original(self, *args, **kwargs)
         given = {**dict(zip(("create", "update"), args)), **kwargs}
         create = [run for run in given.get("create") or () if not started(run)]
         update = [run for run in given.get("update") or () if not updated(_field(run, "id"), run)]
@@ -338,7 +358,7 @@ _OF_RUNS: dict[str, Callable[[Callable[..., Any], bool], Callable[..., Any]]] = 
 
 def _async_create_run(original: Callable[..., Any]) -> Callable[..., Any]:
     async def create_run(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if started({"name": _first(args), **kwargs}):
+        if _told(started, {"name": _first(args), **kwargs}):
             return None
         return await original(self, *args, **kwargs)
 
@@ -347,7 +367,7 @@ def _async_create_run(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def _async_update_run(original: Callable[..., Any]) -> Callable[..., Any]:
     async def update_run(self: Any, *args: Any, **kwargs: Any) -> Any:
-        known = updated(kwargs.get("run_id", _first(args)), kwargs)
+        known = _told(updated, kwargs.get("run_id", _first(args)), kwargs)
         return None if known else await original(self, *args, **kwargs)
 
     return update_run

@@ -84,20 +84,14 @@ def turn(switches: Replaced, make: Callable[[], Client]) -> None:
     Raises:
         RuntimeError: This LangSmith is not laid out as the known ones are.
     """
-    aiter_, context, run_trees, utils = map(
+    context, run_trees, utils = map(
         import_module,
-        (
-            "langsmith._internal._aiter",
-            "langsmith._internal._context",
-            "langsmith.run_trees",
-            "langsmith.utils",
-        ),
+        ("langsmith._internal._context", "langsmith.run_trees", "langsmith.utils"),
     )
     # Where one of them is not there, none is turned.
-    deaf, said_for = _deaf(part(utils, "get_env_var")), _said_for(part(aiter_, "aio_to_thread"))
+    deaf = _deaf(part(utils, "get_env_var"))
     part(run_trees, "_CLIENT")
     switches.replace(utils, "get_env_var", deaf)
-    switches.replace(aiter_, "aio_to_thread", said_for)
     with _unset("LANGSMITH_RUNS_ENDPOINTS"):
         client = make()
     switches.replace(run_trees, "_CLIENT", client)
@@ -108,6 +102,16 @@ def turn(switches: Replaced, make: Callable[[], Client]) -> None:
     ):
         if hasattr(context, name):
             switches.replace(context, name, value)
+
+
+def say_for(switches: Replaced) -> None:
+    """Have runs of async functions say where they start.
+
+    Raises:
+        RuntimeError: This LangSmith is not laid out as the known ones are.
+    """
+    aiter_ = import_module("langsmith._internal._aiter")
+    switches.replace(aiter_, "aio_to_thread", _said_for(part(aiter_, "aio_to_thread")))
 
 
 def part(module: Any, name: str) -> Any:
@@ -247,7 +251,7 @@ def _said_for(aio_to_thread: Any) -> Any:
             vars(_on_behalf).pop("place", None)  # of two recordings that say it
 
     async def aio_to_thread_while_recording(*args: Any, **kwargs: Any) -> Any:
-        if not _tape.is_open("langsmith"):
+        if not _tape.hears("langsmith"):
             return await aio_to_thread(*args, **kwargs)
         # Up to 0.7 the function comes first, later a context and then the function.
         at = next(index for index, value in enumerate(args) if callable(value))

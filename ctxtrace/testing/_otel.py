@@ -39,12 +39,15 @@ _met: dict[int, Callable[[], Any]] = {}
 
 
 @contextlib.contextmanager
-def listening(runs: list[_tape.Run], *, provide: bool) -> Generator[None, None, None]:
-    """Have every span that starts in the block appended to the list.
+def listening(
+    runs: _tape.Runs, *, provide: bool = False, watch: bool = False
+) -> Generator[None, None, None]:
+    """Have every span that starts in the block appended.
 
     Args:
         runs: Where to.
         provide: Set a provider if there is none. It stays: OpenTelemetry takes one a process.
+        watch: Leave the current span as it is.
 
     Raises:
         ImportError: A provider is to be set, and the SDK is not installed.
@@ -54,12 +57,12 @@ def listening(runs: list[_tape.Run], *, provide: bool) -> Generator[None, None, 
         _provide()
     with _lock:
         _listeners += 1
-    _tape.open_for(SOURCE, runs, _nothing)
+    _tape.open_for(SOURCE, runs, _nothing, watch=watch)
     try:
         if sys.modules.get(_API):
             guard("the recording of OpenTelemetry", _watch)
         when_imported(_API, _imported)
-        with _without_foreign_parent():
+        with contextlib.nullcontext() if watch else _without_foreign_parent():
             yield
     finally:
         _stop_watching()
@@ -194,7 +197,7 @@ def _processor_class() -> Any:
 
     class RecordingProcessor(SpanProcessor):
         def on_start(self, span: Any, parent_context: Any = None) -> None:
-            if _tape.is_open(SOURCE):
+            if _tape.hears(SOURCE):
                 guard("the recording of OpenTelemetry", _started, span)
 
         def on_end(self, span: Any) -> None:
@@ -212,11 +215,12 @@ def _started(span: Any) -> None:
         str(span.name),
         span.start_time / 1e9,
         parent_is_remote=parent is not None and parent.is_remote,
+        links=[_key(link.context) for link in span.links or ()],
     )
 
 
 def _ended(span: Any) -> None:
     key = _key(span.context)
-    if _tape.knows(key):
+    if _tape.find(key) is not None:
         failed = span.status.status_code.name == "ERROR"
         _tape.updated(key, ended=True, error=failed, name=str(span.name))

@@ -11,7 +11,7 @@ from .._compat import is_standard_library
 from .._errors import guard
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 # Whose code is looked through on the way to the user's, installed like a user's or not.
 _TRACERS = frozenset(
@@ -32,11 +32,17 @@ class Place(NamedTuple):
         task: Name of the asyncio or trio task, or None.
         position: File and line of the function that the run is of, or of the code that opened
             it; None where no frame of the user's shows it.
+        scene: What `look` has seen there.
     """
 
     thread: str
     task: str | None
     position: tuple[str, int] | None
+    scene: Any = None
+
+
+# Called with the frame a run starts in, while somebody diagnoses.
+look: Callable[[FrameType], object] | None = None
 
 
 def here() -> Place:
@@ -44,26 +50,45 @@ def here() -> Place:
     frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
     # Tasks, and the functions in frames, may be of anybody's making.
     return Place(
-        threading.current_thread().name,
-        guard("the recording of runs", _task),
+        thread_name(),
+        guard("the recording of runs", task),
         guard("the recording of runs", _position, frame),
+        None if look is None else guard("diagnose()", look, frame),
     )
 
 
-def _task() -> str | None:
-    # Looked up, not imported: where nobody imported it, no loop of its runs.
+def thread_name() -> str:
+    """Return the name of the thread that runs this, also if Python did not make it."""
+    # Not current_thread(), which would enter such a thread into the list of those that run.
+    thread = _threads.get(threading.get_ident())
+    return "a thread that Python did not start" if thread is None else thread.name
+
+
+_threads: dict[int, threading.Thread] = vars(threading).get("_active", {})
+
+
+def task() -> str | None:
+    """Return the name of the asyncio or trio task that runs in this thread, or None."""
+    task = running_task()
+    if task is None:
+        return None
+    return str(task.name if hasattr(task, "name") else task.get_name())
+
+
+def running_task() -> Any:
+    """Return the asyncio or trio task that runs in this thread, or None."""
+    # Looked up, not imported: where nobody imported it, no loop of its runs. It may be half
+    # imported.
     asyncio: Any = sys.modules.get("asyncio")
-    if asyncio is not None and (current_task := getattr(asyncio, "current_task", None)):
-        try:
-            task = current_task()
-        except RuntimeError:  # no loop runs in this thread
-            task = None
+    if asyncio is not None and hasattr(asyncio, "current_task"):
+        loop = asyncio._get_running_loop()
+        task = None if loop is None else asyncio.current_task(loop)
         if task is not None:
-            return str(task.get_name())
+            return task
     trio: Any = sys.modules.get("trio")
     if trio is not None:
         try:
-            return str(trio.lowlevel.current_task().name)
+            return trio.lowlevel.current_task()
         except RuntimeError:  # nor here
             pass
     return None
@@ -72,19 +97,20 @@ def _task() -> str | None:
 def _position(frame: FrameType | None) -> tuple[str, int] | None:
     while frame is not None:
         module = str(frame.f_globals.get("__name__"))
-        if _is_users(module, frame.f_code):
+        if is_users(module, frame.f_code):
             return frame.f_code.co_filename, frame.f_lineno
         # The function that a tracer's decorator was put on, or that a runnable was made of:
         # in a thread's first call there is no frame of the user's beside it.
         for function in _functions_in(frame) if _package(module) in _SHOW_FUNCTIONS else ():
             code = None if function is None else _code_of(function)
-            if code is not None and _is_users(str(getattr(function, "__module__", "")), code):
+            if code is not None and is_users(str(getattr(function, "__module__", "")), code):
                 return code.co_filename, code.co_firstlineno
         frame = frame.f_back
     return None
 
 
-def _is_users(module: str, code: CodeType) -> bool:
+def is_users(module: str, code: CodeType) -> bool:
+    """Whether code is the user's own: not Python's, a tracer's, or of an installed package."""
     return (
         _package(module) not in _TRACERS
         and not any(folder in code.co_filename for folder in _INSTALLED)

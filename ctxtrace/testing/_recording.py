@@ -250,21 +250,33 @@ def record(source: str | Collection[str] | None = None) -> Recording:
 
 
 def _silent_langsmith() -> str:
+    utils = sys.modules.get("langsmith.utils")
+    if utils is not None:
+        off = "" if utils.tracing_is_enabled() else " (tracing is off; LANGSMITH_TRACING=true)"
+        return f"langsmith: none came{off}"
     if "langsmith" in sys.modules:
         return "langsmith: none came"
     return "langsmith: nothing has imported it"
 
 
-def _silent_otel() -> str:
+def _silent_otel(hint: str = "") -> str:
     from ._otel import has_provider
 
     if has_provider():
         disabled = os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
         return "otel: none came" + (" (OTEL_SDK_DISABLED is set)" if disabled else "")
-    return 'otel: no tracer provider of its SDK is set (source="otel" sets one)'
+    return f"otel: no tracer provider of its SDK is set{hint}"
 
 
-_SILENT = {"langsmith": _silent_langsmith, "otel": _silent_otel}
+_SILENT: dict[str, Callable[[], str]] = {
+    "langsmith": _silent_langsmith,
+    "otel": lambda: _silent_otel(' (source="otel" sets one)'),
+}
+
+
+def silent() -> list[str]:
+    """Say of each tracer what may be why nothing came."""
+    return [_silent_langsmith(), _silent_otel()]
 
 
 def _langsmith(runs: list[_tape.Run], named: bool) -> contextlib.AbstractContextManager[None]:
@@ -272,7 +284,7 @@ def _langsmith(runs: list[_tape.Run], named: bool) -> contextlib.AbstractContext
 
     if named and not find_spec("langsmith"):
         raise ImportError('recording source="langsmith" needs langsmith, which is not installed')
-    return _langsmith.listening(runs)
+    return _langsmith.listening(runs, watch=False)
 
 
 def _otel(runs: list[_tape.Run], named: bool) -> contextlib.AbstractContextManager[None]:

@@ -42,12 +42,13 @@ def entry(node: Node, said: str, *more: str) -> str:
     if node.task is not None:
         where.append(f"task {printable(node.task)}")
     if node.position is not None:
-        where.append(f"code at {_in_source(*node.position)}")
+        where.append(f"code at {in_source(*node.position)}")
     below = [", ".join(where), *more] if where else more
     return "\n    ".join([f"{printable(node.name) or '?'}  {said}", *below])
 
 
-def _in_source(file: str, line: int) -> str:
+def in_source(file: str, line: int) -> str:
+    """Name a line, by a path from the working directory where there is one."""
     # It may be elsewhere, or the working directory gone.
     with contextlib.suppress(OSError, ValueError):
         file = str(Path(file).relative_to(Path.cwd()))
