@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from .boundaries.tasks import TaskGroup, create_task, gather, run_in_executor, to_thread
     from .boundaries.threads import Thread, Timer
     from .carriers import Carrier, register_carrier
+    from .diagnosis import Diagnosis, diagnose
     from .patches import Installation, install, uninstall
 
 __all__ = [
     "AsyncContextQueue",
     "Carrier",
     "ContextQueue",
+    "Diagnosis",
     "Installation",
     "Snapshot",
     "TaskGroup",
@@ -37,6 +39,7 @@ __all__ = [
     "create_task",
     "create_task_group",
     "detached",
+    "diagnose",
     "gather",
     "install",
     "register_carrier",
@@ -53,6 +56,7 @@ _HOMES = {
     "AsyncContextQueue": "boundaries.async_queues",
     "Carrier": "carriers",
     "ContextQueue": "boundaries.queues",
+    "Diagnosis": "diagnosis",
     "Installation": "patches",
     "Snapshot": "_snapshot",
     "TaskGroup": "boundaries.tasks",
@@ -64,6 +68,7 @@ _HOMES = {
     "create_task": "boundaries.tasks",
     "create_task_group": "boundaries.groups",
     "detached": "_snapshot",
+    "diagnose": "diagnosis",
     "gather": "boundaries.tasks",
     "install": "patches",
     "register_carrier": "carriers",
