@@ -8,6 +8,7 @@ options the plugin adds no hook to any test.
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from textwrap import indent
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
 
@@ -16,6 +17,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
+    from .diagnosis import Diagnosis
     from .testing import Recording
     from .testing._expected import Expected
 
@@ -36,6 +38,8 @@ class _Plan(NamedTuple):
     """What is to become of one test."""
 
     recording: Recording
+    # None where nobody would read it.
+    diagnosis: Diagnosis | None
     # None: recorded, and not judged.
     expected: Expected | None
     # Whether a test without a run fails.
@@ -151,7 +155,7 @@ class _Tests:
     """The hooks that act on tests."""
 
     def __init__(self) -> None:
-        self._recording: Recording | None = None
+        self._undo = ExitStack()
 
     # No wrapper: one that fails keeps those inside it from their set-up, and they then fail in
     # their tear-down, too. After pytest's own, which skips.
@@ -160,11 +164,14 @@ class _Tests:
         if plan is None:
             return
         try:
-            plan.recording.start()
+            with ExitStack() as undo:
+                undo.enter_context(plan.recording)
+                if plan.diagnosis is not None:
+                    undo.enter_context(plan.diagnosis)
+                self._undo = undo.pop_all()
         except (ImportError, RuntimeError) as error:
             _fail_at(item, error)
         item.stash[_PLAN], item.stash[_JUDGED] = plan, []
-        self._recording = plan.recording
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, Any]:
@@ -187,7 +194,7 @@ class _Tests:
         ]
         complaint = _complaint(plan)
         if complaint is not None:
-            complaints.append(complaint)
+            complaints += [complaint, where] if (where := _where(plan)) else [complaint]
         if complaints:
             item.stash[_JUDGED] = complaints
             __tracebackhide__ = False  # else pytest says that all frames are hidden
@@ -206,9 +213,7 @@ class _Tests:
         self._stop()
 
     def _stop(self) -> None:
-        recording, self._recording = self._recording, None
-        if recording is not None:
-            recording.stop()
+        self._undo.close()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -226,6 +231,9 @@ class _Tests:
             shown = [indent(drawing, "  "), *item.stash[_JUDGED]]
             if drawing and not any(text in error for text in shown):
                 report.sections.append(("Captured trace call", _told(plan.recording.described)))
+            where = _where(plan)
+            if where and where not in error:
+                report.sections.append(("Captured trace diagnosis", where))
         elif call.when == "teardown":
             del item.stash[_PLAN], item.stash[_JUDGED]  # the items live as long as the session
             if item.config.stash[_SETTINGS].tree:
@@ -254,7 +262,12 @@ def _plan(item: pytest.Item) -> _Plan | None:
     if expected is None and not (settings.tree or _has_fixture(item)):
         return None
     sources = (expected.sources if expected is not None else ()) or settings.sources
-    return _Plan(record(sources or None), expected, marker is not None)
+    diagnosis = None
+    if expected is not None or _has_fixture(item):
+        from .diagnosis import diagnose
+
+        diagnosis = diagnose()
+    return _Plan(record(sources or None), diagnosis, expected, marker is not None)
 
 
 def _fail_at(item: pytest.Item, error: Exception) -> NoReturn:
@@ -274,6 +287,11 @@ def _complaint(plan: _Plan) -> str | None:
     # A tracer was imported, and could not be recorded; or what was recorded makes no tree.
     except (RuntimeError, ValueError) as error:
         return str(error)
+
+
+def _where(plan: _Plan) -> str:
+    """Say for each run that was lost where that was."""
+    return "" if plan.diagnosis is None else plan.diagnosis.explain()
 
 
 def _told(picture: Callable[[], str]) -> str:

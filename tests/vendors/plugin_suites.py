@@ -20,6 +20,15 @@ def test_unmarked():
 def test_whole():
     answer(OURS)
 
+def is_observed():
+    return "diagnosis" in STANDARD.submit.__code__.co_filename
+
+def test_nothing_is_patched():
+    assert not is_observed()
+
+def test_something_is_patched(trace_capture):
+    assert is_observed()
+
 def test_unmarked_beside_marked_ones():
     answer(STANDARD)
     assert not utils.tracing_is_enabled()

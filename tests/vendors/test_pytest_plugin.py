@@ -25,6 +25,14 @@ SPLIT = [
     f"    thread pool_0, code at program.py:{LOOK_UP}",
 ]
 
+# What the diagnosis says of it, below the tree.
+LOST = [
+    "look_up  started a trace of its own (2 runs)",
+    f"    lost at program.py:{line_of('threads.map')} in answer: ThreadPoolExecutor.map (*)",
+    "    its caller was in: answer",
+    "    write: from ctxtrace import ThreadPoolExecutor",
+]
+
 
 @pytest.fixture
 def judged(request: pytest.FixtureRequest) -> Result:
@@ -50,9 +58,17 @@ def test_a_test_whose_trace_is_whole_passes(judged: Result, name: str) -> None:
 def test_with_a_standard_pool_it_fails_and_shows_what_split_and_where(
     judged: Result, name: str
 ) -> None:
-    failed(judged, name, *SPLIT)
+    failed(judged, name, *SPLIT, *LOST)
     # The first line is all that pytest's summary has.
     assert judged[name].text.startswith("3 traces, expected 1")
+
+
+def test_without_the_marker_and_the_fixture_nothing_is_diagnosed(judged: Result) -> None:
+    assert judged["test_nothing_is_patched"].what == "passed"
+
+
+def test_control_with_the_fixture_it_is(judged: Result) -> None:
+    assert judged["test_something_is_patched"].what == "passed"
 
 
 def test_control_without_the_marker_nobody_notices(judged: Result) -> None:
@@ -82,8 +98,9 @@ def test_a_tests_own_error_is_the_headline_and_the_tree_a_section(judged: Result
     failed(judged, "test_own_error", "E       AssertionError: arithmetic")
     outcome = judged["test_own_error"]
     assert "split" not in outcome.text
-    (tree,) = outcome.sections.values()
+    tree, where = outcome.sections.values()
     said(tree, "answer", "look_up  ✗ split (thread pool_0)")
+    said(where, *LOST)
 
 
 def test_a_test_that_skips_itself_is_not_judged(judged: Result) -> None:
@@ -168,7 +185,8 @@ def test_the_fixture_has_what_was_recorded(judged: Result, name: str) -> None:
 @pytest.mark.parametrize("name", ["test_trace_of_several", "test_single_trace"])
 def test_asking_the_fixture_for_one_trace_of_several_shows_them(judged: Result, name: str) -> None:
     failed(judged, name, *(f"E*{line}" for line in SPLIT))
-    assert not judged[name].sections  # which would say it again
+    (where,) = judged[name].sections.values()  # which says nothing again
+    said(where, *LOST)
 
 
 def test_asking_the_fixture_for_a_nesting_that_is_not_says_what_should_have_been(
