@@ -6,9 +6,10 @@ One function a command, each adds its own parser and imports what it needs only 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from ._terminal import takes, wants_color
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(title="commands", metavar="command", required=True)
     _add_demo(commands)
     _add_run(commands)
+    _add_doctor(commands)
     ours, program = _split(sys.argv[1:] if argv is None else list(argv))
     options, unknown = parser.parse_known_args(ours)
     if unknown:
@@ -75,13 +77,13 @@ def _demo(options: argparse.Namespace) -> int:
 
         print(json.dumps(found.to_dict(), indent=2))
     else:
-        ascii = options.ascii or not _takes(sys.stdout, "├─└│✗")
-        print(demo.render(found, ascii=ascii, color=_wants_color(sys.stdout)))
+        ascii = options.ascii or not takes(sys.stdout, "├─└│✗")
+        print(demo.render(found, ascii=ascii, color=wants_color(sys.stdout)))
     return 0 if found.whole else 1
 
 
 # Those of `run` whose value may be the next argument.
-_TAKE_A_VALUE = ("--variables",)
+_TAKE_A_VALUE = ("--html", "--json", "--variables")
 
 
 def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
@@ -107,19 +109,38 @@ def _add_run(commands: Any) -> None:
 
     parser = commands.add_parser(
         "run",
-        help="run a program as it is, with ctxtrace.install()",
+        help="run a program as it is, with ctxtrace.install() or with a report of what is lost",
         usage="ctxtrace run [options] script.py [argument ...]\n"
         "       ctxtrace run [options] -m module [argument ...]",
         description=(
-            "Run a program as python does, after ctxtrace.install(). What comes after the "
-            "script or the module is the program's own."
+            "Run a program as python does, after ctxtrace.install(); or, with --report, as it is, "
+            "and say at its end where its traces were lost. What comes after the script or the "
+            "module is the program's own."
         ),
         allow_abbrev=False,
+    )
+    group = parser.add_argument_group("to find out where traces are lost")
+    group.add_argument(
+        "--report",
+        action="store_true",
+        help="do not install(); at the end draw the traces, on standard error, and say where each "
+        "run was lost and what to write there instead. Each of the next three does that too",
+    )
+    group.add_argument("--json", metavar="FILE", help="write what was seen to a file, as JSON")
+    group.add_argument("--html", metavar="FILE", help="write it to a file, as a page to look at")
+    group.add_argument(
+        "--fail-on-split",
+        action="store_true",
+        help="exit with 1 if a run was lost and the program itself ended well",
+    )
+    group.add_argument(
+        "--install",
+        action="store_true",
+        help="call install() all the same, and report what is lost then",
     )
     parser.add_argument(
         "--variables",
         choices=("all", "trace"),
-        default="all",
         help="what pools, threads and timers carry: the whole context (the default), or the "
         "variables of the tracing libraries alone",
     )
@@ -134,7 +155,13 @@ def _add_run(commands: Any) -> None:
     parser.set_defaults(run=_run, parser=parser, skip=[])
 
 
+def _refuse(options: argparse.Namespace, why: str) -> NoReturn:
+    options.parser.error(why)
+    raise AssertionError("argparse has ended the process")
+
+
 def _run(options: argparse.Namespace) -> int:
+    from ._reporting import Reporting, check_files
     from ._run import run_module, run_path
     from .patches import install
 
@@ -147,8 +174,50 @@ def _run(options: argparse.Namespace) -> int:
         what = "a module" if with_m else "a script, or -m and a module"
         options.parser.error(f"give {what} to run")
     name, *arguments = program
-    install(variables=options.variables, skip=options.skip)
-    return run_module(name, arguments) if with_m else run_path(name, arguments)
+    reports = bool(options.report or options.json or options.html or options.fail_on_split)
+    if options.install and not reports:
+        options.parser.error("--install goes with --report; without it, install() is called")
+    installs = options.install or not reports
+    if not installs and (options.variables or options.skip):
+        options.parser.error("--report runs the program without install(); to have both, --install")
+    try:
+        files = check_files(json=options.json, html=options.html)
+    except OSError as error:
+        _refuse(options, f"cannot write {error.filename!r}: {error.strerror}")
+    if installs:
+        install(variables=options.variables or "all", skip=options.skip)
+    run = run_module if with_m else run_path
+    if not reports:
+        return run(name, arguments)
+    with Reporting(name, files, fail=options.fail_on_split) as reporting:
+        return reporting.outcome(run(name, arguments))
+
+
+def _add_doctor(commands: Any) -> None:
+    description = (
+        "Look at this Python, at the tracers and frameworks that are installed and at what the "
+        "environment says to them, and say what is known to go wrong with these versions. Imports "
+        "none of them, and shows no value, path or name of yours. The exit status is 1 if "
+        "something needs attention."
+    )
+    parser = commands.add_parser(
+        "doctor", help="say what is known to go wrong here", description=description
+    )
+    parser.add_argument("--json", action="store_true", help="print the same as JSON")
+    parser.set_defaults(run=_doctor, parser=parser)
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from ._doctor import examine
+
+    found = examine()
+    if options.json:
+        import json
+
+        print(json.dumps(found.to_dict(), indent=2))
+    else:
+        print(found.render(color=wants_color(sys.stdout)))
+    return 1 if found.needs_attention else 0
 
 
 def _version() -> str:
@@ -158,21 +227,3 @@ def _version() -> str:
         return version("ctxtrace")
     except PackageNotFoundError:
         return "(not installed)"  # run from a source tree
-
-
-def _takes(stream: TextIO, text: str) -> bool:
-    """Whether the stream's encoding has these characters."""
-    try:
-        text.encode(stream.encoding or "ascii")
-    except (LookupError, UnicodeEncodeError):
-        return False
-    return True
-
-
-def _wants_color(stream: TextIO) -> bool:
-    """Decide as Python's own tracebacks do: NO_COLOR, then FORCE_COLOR, then the terminal."""
-    if os.environ.get("NO_COLOR"):
-        return False
-    if os.environ.get("FORCE_COLOR"):
-        return True
-    return os.environ.get("TERM") != "dumb" and stream.isatty()

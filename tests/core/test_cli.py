@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ctxtrace import _run, patches
+from ctxtrace import _reporting, _run, patches
 from ctxtrace.cli import main
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_no_command_is_an_error_that_shows_how_to_call_it(
@@ -137,6 +141,110 @@ def test_arguments_that_cannot_be_meant_are_an_error_that_shows_how_to_call_it(
     assert shown.startswith("usage: ctxtrace run [options] script.py [argument ...]\n")
     assert f"\nctxtrace run: error: {complaint}" in shown
     assert asked == []
+
+
+# The report.
+
+
+@pytest.fixture
+def reports(asked: list[Any], monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What the command would have reported, and how; and what it would have run, in `asked`."""
+    reports: list[Any] = []
+
+    class Reporting(contextlib.nullcontext["Reporting"]):
+        def __init__(self, title: str, files: _reporting.Files, *, fail: bool) -> None:
+            super().__init__(self)
+            reports.append((title, files, fail))
+
+        def outcome(self, status: int) -> int:
+            return status
+
+    monkeypatch.setattr(_reporting, "Reporting", Reporting)
+    return reports
+
+
+NO_FILES = _reporting.Files(None, None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--report", "s.py", "--json", "x"], ("s.py", NO_FILES, False)),
+        (["--fail-on-split", "s.py"], ("s.py", NO_FILES, True)),
+        (["--report", "--fail-on-split", "--", "s.py"], ("s.py", NO_FILES, True)),
+        (["--report", "-m", "mod"], ("mod", NO_FILES, False)),
+    ],
+)
+def test_a_program_that_is_reported_runs_without_install(
+    arguments: list[str], expected: Any, asked: list[Any], reports: list[Any]
+) -> None:
+    assert main(["run", *arguments]) == 0
+    assert reports == [expected]
+    assert asked[:2] in (["path", "s.py"], ["module", "mod"])
+
+
+@pytest.mark.parametrize("asks", ["--report", "--fail-on-split"])
+def test_with_install_it_is_reported_as_install_makes_it(
+    asks: str, asked: list[Any], reports: list[Any]
+) -> None:
+    main(["run", asks, "--install", "--variables=trace", "--no-threads", "s.py"])
+    assert asked == [{"variables": "trace", "skip": ["threads"]}, "path", "s.py", []]
+    assert len(reports) == 1
+
+
+@pytest.mark.parametrize("option", ["--json", "--html"])
+@pytest.mark.parametrize("joined", [True, False], ids=["joined", "apart"])
+def test_naming_a_file_asks_for_a_report_and_the_file_is_that_of_the_first_directory(
+    option: str,
+    joined: bool,
+    asked: list[Any],
+    reports: list[Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    main(["run", *([f"{option}=s.py"] if joined else [option, "s.py"]), "t.py", option, "u"])
+    path = str(tmp_path / "s.py")
+    files = NO_FILES._replace(**{option[2:]: path})
+    assert reports == [("t.py", files, False)]
+    assert asked == ["path", "t.py", [option, "u"]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--report"], "give a script, or -m and a module to run"),
+        (["--json", "s.py"], "give a script, or -m and a module to run"),
+        (["--json"], "argument --json: expected one argument"),
+        (["--html", "--report", "s.py"], "argument --html: expected one argument"),
+        (["--rep", "s.py"], "unrecognized arguments: --rep"),
+        (["--install", "s.py"], "--install goes with --report; without it, install() is called"),
+        (
+            ["--report", "--variables", "all", "s.py"],
+            "--report runs the program without install(); to have both, --install",
+        ),
+        (
+            ["--fail-on-split", "--no-threads", "s.py"],
+            "--report runs the program without install(); to have both, --install",
+        ),
+        (["--json=", "s.py"], "cannot write "),
+        (["--json=.", "s.py"], "cannot write "),
+        (["--html=not/there", "s.py"], "cannot write "),
+        (["--install", "--report", "--json=not/there", "s.py"], "cannot write "),
+    ],
+)
+def test_a_report_that_cannot_be_is_an_error_before_anything_runs(
+    arguments: list[str],
+    complaint: str,
+    asked: list[Any],
+    reports: list[Any],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["run", *arguments])
+    assert stop.value.code == 2
+    assert f"\nctxtrace run: error: {complaint}" in capsys.readouterr().err
+    assert asked == reports == []
 
 
 def test_the_help_of_run_names_every_site(capsys: pytest.CaptureFixture[str]) -> None:
