@@ -4,9 +4,11 @@ The cells of the matrix are CPython 3.9 to 3.13 times three sets of dependencies
 
 * bare: the package alone, with the oldest versions that pyproject.toml admits of what it needs.
   It must work with no vendor installed. These are the tests in tests/core.
-* lowest: the oldest versions of vendors, too, and the tests that need them.
+* lowest: the oldest versions of vendors, too, and the tests that need them; those in `LONG` on the
+  newest Python alone. On the Pythons between the oldest and the newest by name only.
 * latest: the newest that this Python installs, the same tests, and the examples of the
-  documentation; on the newest Python those in tests/core, too.
+  documentation; on the newest Python those in tests/core, too; on the Pythons between the oldest
+  and the newest without those `FROM_OUTSIDE`.
 
 What goes after ``--`` goes to pytest: ``nox -s "tests-3.12(latest)" -- -k pool``.
 
@@ -87,12 +89,29 @@ RUNNABLE_CPYTHON = [
     if os.environ.get("CI") or _has_cpython_tests(python, file)
 ]
 
-MATRIX = [f"tests-{python}({deps})" for python in PYTHONS for deps in DEPENDENCIES]
+BY_NAME_ONLY = [f"tests-{python}(lowest)" for python in PYTHONS[1:-1]]
+MATRIX = [
+    name
+    for python in PYTHONS
+    for deps in DEPENDENCIES
+    if (name := f"tests-{python}({deps})") not in BY_NAME_ONLY
+]
 # All tests at once: those of the core beside vendors that are installed.
 WHOLE = f"tests-{NEWEST}(latest)"
 # Where coverage is measured, which makes the tests last twice as long: all tests on the oldest
 # Python and on the newest. What the other cells add is 0.1 % of the lines.
-MEASURED = [f"tests-{PYTHONS[0]}(bare)", f"tests-{PYTHONS[0]}(latest)", WHOLE]
+MEASURED = [f"tests-{PYTHONS[0]}(bare)", WHOLE]
+# What starts processes to look at them from outside; and what runs each program several times, too.
+FROM_OUTSIDE = [
+    f"--ignore-glob=*/{files}"
+    for files in (
+        "test_demo_offline*",
+        "test_pytest*",
+        "test_recorder_imports*",
+        "test_reporting*",
+    )
+]
+LONG = [*FROM_OUTSIDE, "--ignore-glob=*/test_corpus*", "--ignore-glob=*/test_diagnosis*"]
 COUNTED = [
     *MATRIX,
     *(f"langsmith({version})" for version in LANGSMITHS),
@@ -232,10 +251,14 @@ def tests(session: nox.Session, deps: str) -> None:
         _pytest(session, name, "tests/core")
     elif deps == "lowest":
         _install(session, ".[all]", "--group", "integration", "--resolution", "lowest-direct")
-        _pytest(session, name, "tests", "--ignore=tests/core", "--ignore=tests/docs")
+        left_out = [] if session.python == NEWEST else LONG
+        _pytest(session, name, "tests", "--ignore=tests/core", "--ignore=tests/docs", *left_out)
     else:
         _install(session, ".[all]", "--group", "integration", "--resolution", "highest")
-        _pytest(session, name, "tests", *([] if name == WHOLE else ["--ignore=tests/core"]))
+        left_out = [] if name == WHOLE else ["--ignore=tests/core"]
+        if session.python in PYTHONS[1:-1]:
+            left_out += FROM_OUTSIDE
+        _pytest(session, name, "tests", *left_out)
 
 
 @nox.session(python=LANGSMITH_PYTHON)
@@ -244,9 +267,7 @@ def langsmith(session: nox.Session, version: str) -> None:
     """Run the vendors' tests on the LangSmiths to either side of a change."""
     _must_be(session, LANGSMITH_PYTHON)
     _install(session, ".[all]", "--group", "integration", f"langsmith=={version}")
-    # The plugin's are in every cell of the matrix.
-    left_out = "--ignore-glob=*/test_pytest_plugin*"
-    _pytest(session, f"langsmith({version})", "tests/vendors", left_out)
+    _pytest(session, f"langsmith({version})", "tests/vendors", *FROM_OUTSIDE)
 
 
 @nox.session
@@ -364,6 +385,14 @@ def bench(session: nox.Session) -> None:
     for file in sorted((ROOT / "benchmarks").glob("bench_*.py")):
         session.run("python", str(file), *session.posargs)
     session.run("python", "benchmarks/memory_queues.py")
+
+
+@nox.session(python=NEWEST)
+def browser(session: nox.Session) -> None:
+    """Look at the HTML report in a real Chromium, which must be installed with its driver."""
+    _must_be(session, NEWEST)
+    _install(session, ".", "--group", "test", "--group", "browser")
+    session.run("python", "-m", "pytest", "tests/browser/browse_report.py", *session.posargs)
 
 
 @nox.session

@@ -95,8 +95,11 @@ def test_an_example_runs_and_prints_what_the_page_shows(blocks: list[Block]) -> 
             assert shown.strip() == block.source.strip(), f"{block.page}:{block.line}"
             continue
         assert not printed, f"the page does not show what is printed before line {block.line}"
-        # Moved down to its place, so that tracebacks name the page's own line.
-        code = compile("\n" * block.line + block.source, str(block.page), "exec", dont_inherit=True)
+        name = re.match(r"# (\w+\.py)\n", block.source)
+        # A file, or moved down to its place, so that tracebacks name the page's own line.
+        source = block.source if name else "\n" * block.line + block.source
+        file = name[1] if name else str(block.page)
+        code = compile(source, file, "exec", dont_inherit=True)
         with contextlib.redirect_stdout(io.StringIO()) as out:
             exec(code, vars(module))
         printed = out.getvalue()

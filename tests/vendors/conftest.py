@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import gc
-
-import hypothesis  # noqa: F401 - not after freeze(): it looks for referrers of what it is given
 import pytest
+from opentelemetry import trace
+from vendors import spans
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _collections_leave_the_libraries_out() -> None:
-    # These tests collect garbage hundreds of times, and what was imported is a million objects.
-    gc.collect()
-    gc.freeze()
+@pytest.fixture
+def one_provider(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set a provider while a test runs, and none for those after it."""
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", spans.one_provider())

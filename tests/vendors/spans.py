@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from typing import TYPE_CHECKING
 
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.util._once import Once
 
 if TYPE_CHECKING:
@@ -23,6 +25,12 @@ def no_provider_set(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     if isinstance(trace._TRACER_PROVIDER, TracerProvider):
         trace._TRACER_PROVIDER.shutdown()
+
+
+@functools.cache
+def one_provider() -> TracerProvider:
+    """Return the same each time: the tracers of programs that were imported go on with it."""
+    return TracerProvider(sampler=ALWAYS_ON, shutdown_on_exit=False)
 
 
 def tracer() -> trace.Tracer:

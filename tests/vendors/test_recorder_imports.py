@@ -242,7 +242,7 @@ def test_a_langsmith_that_cannot_be_recorded_when_it_is_imported_is_told_by_the_
     monkeypatch.setattr(_langsmith, "_failure", None)
     with record("langsmith") as recording:
         with monkeypatch.context() as broken:
-            broken.setattr(_langsmith, "_switches", Replaced())
+            broken.setattr(_langsmith, "_places", Replaced())
             broken.delattr(_aiter, "aio_to_thread")
             _langsmith._imported(run_trees)
         with pytest.raises(RuntimeError, match=r"LangSmith was imported, and not recorded: cannot"):

@@ -23,6 +23,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from vendors.crossings import LIMIT
+from vendors.spans import no_provider_set
 
 import ctxtrace
 from ctxtrace import traced_stream
@@ -477,13 +478,15 @@ def test_with_both_tracers_each_has_the_stream_and_its_children(runs: Runs, span
     assert spans.shape() == [("stream", [("child", [])])]
 
 
-def test_with_neither_tracer_a_stream_is_what_it_was_and_nothing_is_current() -> None:
+def test_with_neither_tracer_a_stream_is_what_it_was_and_nothing_is_current(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     @traced_stream
     def stream() -> Iterator[Any]:
         yield run_helpers.get_current_run_tree()
         yield otel.get_current_span()
 
-    with langsmith.tracing_context(enabled=False):
+    with no_provider_set(monkeypatch), langsmith.tracing_context(enabled=False):
         assert list(stream()) == [None, otel.INVALID_SPAN]
 
 
