@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
 from langgraph.graph import END, START, StateGraph
@@ -133,13 +134,14 @@ class Assistant:
 
 async def handle_request(tools: Tools) -> None:
     """Serve one question from beginning to end."""
+    # LangSmith ends the run of a coroutine in the loop's own pool. With one thread, what is called
+    # there next finds that the thread has let go of the run.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
     assistant = Assistant(tools)
     answered = asyncio.Event()
     await assistant.ask("Does it rain?", answered)
     # A service that goes on would collect the finished request sooner or later. Here it happens
-    # in a moment, when the thread that told of its end has let go of it too, so that the demo
-    # shows every time what a service shows now and then.
-    await asyncio.sleep(0.01)
-    gc.collect()
+    # at once, so that the demo shows every time what a service shows now and then.
+    await asyncio.to_thread(gc.collect)
     answered.set()
     await asyncio.gather(*assistant.background)
