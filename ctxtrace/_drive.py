@@ -223,6 +223,40 @@ def is_async_generator(thing: Any) -> bool:
     return type(thing) is AsyncGeneratorType
 
 
+class _Inner:
+    """What a driver drives, and with what; and who closes it where the driver would come too late.
+
+    Objects that die at once the garbage collector finalizes in its own order, and a generator
+    that is not closed by its driver is closed outside its context. Mostly the older come first:
+    therefore the driver is made before the generator. But since Python 3.11 a collection in
+    the middle of a step may put the driver behind what its running frame has. This object lies
+    in that frame before the generator and is older, too: it comes first wherever both go.
+    """
+
+    __slots__ = ("context", "generator", "pins", "see", "started")
+
+    def __init__(self, context: Context, pins: Any) -> None:
+        self.context = context
+        self.pins = pins
+        self.generator: Any = None
+        self.see: Callable[[Any], Any] | None = None
+        self.started = False
+
+    def take(self, generator: Any, see: Callable[[Any], Any] | None) -> bool:
+        """Take what is to be driven; return whether it was stepped before."""
+        self.generator = generator
+        self.see = see
+        self.started = is_suspended(generator)
+        return self.started
+
+    def __del__(self) -> None:
+        generator = self.generator
+        if generator is not None and is_suspended(generator):
+            if self.pins is not None:
+                self.context.run(revive, self.pins)
+            self.context.run(generator.close)
+
+
 def drive_generator(
     context: Context,
     make: Callable[[], Any],
@@ -234,9 +268,7 @@ def drive_generator(
 
     Args:
         context: Where the steps are taken. `make` is called in the one that is current.
-        make: Returns the generator to drive. It is called late, because of a group of objects
-            that dies at once the garbage collector finalizes the older first: that is to be
-            the driver, which closes the inner generator inside its context.
+        make: Returns the generator to drive. It is called late: see `_Inner`.
         pins: What is to stay alive until the generator is over.
         see: Called inside `context` before the first step; returns what is to be driven in
             place of the generator, with the same methods.
@@ -244,19 +276,21 @@ def drive_generator(
             returned as it is.
     """
     try:
-        box: list[Any] = []
-        driver = _drive_generator(context, box, pins)
+        inner = _Inner(context, pins)
+        driver = _drive_generator(inner)
         generator = make()
         if not is_generator(generator):
             return generator if otherwise is None else otherwise(context, generator, pins)
         if generator.gi_frame is None:
             return generator  # is over, and says so to whatever is done to it
-        if _fill(box, driver, generator, see):
+        if inner.take(generator, see):
+            # As it is, closing the driver would close nothing: it has a step to take itself, to
+            # where it forwards.
             next(driver)
-        return driver
+        return named_after(generator, driver)
     finally:
         del context, make, pins, see, otherwise  # a kept error has the frames it came through
-        driver = None
+        driver = inner = None
 
 
 def drive_async_generator(
@@ -271,40 +305,27 @@ def drive_async_generator(
     Its arguments are those of `drive_generator`.
     """
     try:
-        box: list[Any] = []
-        driver = _drive_async_generator(context, box, pins)
+        inner = _Inner(context, pins)
+        driver = _drive_async_generator(inner)
         generator = make()
         if not is_async_generator(generator):
             return generator if otherwise is None else otherwise(context, generator, pins)
         if generator.ag_frame is None:
             return generator
-        if _fill(box, driver, generator, see):
+        if inner.take(generator, see):
             with suppress(StopIteration):  # with which an async generator's step gives its item
                 driver.__anext__().send(None)
-        return driver
+        return named_after(generator, driver)
     finally:
         del context, make, pins, see, otherwise
-        driver = None
+        driver = inner = None
 
 
-def _fill(box: list[Any], driver: Any, generator: Any, see: Callable[[Any], Any] | None) -> bool:
-    """Give a driver its generator.
-
-    Returns:
-        Whether that was stepped before. The driver then has a step to take itself, to where it
-        forwards; as it is, closing it would close nothing.
-    """
-    started = is_suspended(generator)
-    box.append((generator, started, see))
-    named_after(generator, driver)
-    return started
-
-
-def _drive_generator(context: Context, box: list[Any], pins: Any) -> Generator[Any, Any, Any]:
-    generator, started, see = box.pop()
-    run = context.run
-    if see is not None:
-        generator = run(see, generator)
+def _drive_generator(inner: _Inner) -> Generator[Any, Any, Any]:
+    run, pins, started = inner.context.run, inner.pins, inner.started
+    generator = inner.generator
+    if inner.see is not None:
+        generator = inner.generator = run(inner.see, generator)
     send, throw = generator.send, generator.throw
     value: Any = None
     thrown: list[BaseException] = []
@@ -335,12 +356,14 @@ def _drive_generator(context: Context, box: list[Any], pins: Any) -> Generator[A
         raise
     finally:
         # Before 3.11 the error keeps this frame; this frame is not to keep the error.
-        del context, generator, run, see, send, throw, pins, value, thrown
+        del generator, run, send, throw, pins, value, thrown, inner
 
 
 @types.coroutine
 def _drive_generator_coroutine(context: Context, generator: Any, pins: Any) -> Any:
-    return (yield from _drive_generator(context, [(generator, False, None)], pins))
+    inner = _Inner(context, pins)
+    inner.take(generator, None)
+    return (yield from _drive_generator(inner))
 
 
 def drive_generator_coroutine(context: Context, make: Callable[[], Any], pins: Any) -> Any:
@@ -349,12 +372,12 @@ def drive_generator_coroutine(context: Context, make: Callable[[], Any], pins: A
     return named_after(generator, _drive_generator_coroutine(context, generator, pins))
 
 
-async def _drive_async_generator(
-    context: Context, outer: list[Any], pins: Any
-) -> AsyncGenerator[Any, Any]:
-    generator, started, see = outer.pop()
-    if see is not None:
-        generator = context.run(see, generator)
+async def _drive_async_generator(inner: _Inner) -> AsyncGenerator[Any, Any]:
+    context, pins, started = inner.context, inner.pins, inner.started
+    generator = inner.generator
+    if inner.see is not None:
+        generator = context.run(inner.see, generator)
+    del inner  # the loop's hooks close the driver, whatever the order
     asend, athrow = generator.asend, generator.athrow
     steps: Any = _StepsOfMany.within(context)
     box = steps.box
@@ -382,7 +405,7 @@ async def _drive_async_generator(
         without_our_frames(error)
         raise
     finally:
-        del context, generator, see, asend, athrow, pins, steps, box, item
+        del context, generator, asend, athrow, pins, steps, box, item
 
 
 def first_step(generator: AsyncGenerator[Any, Any]) -> Any:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from core.support import without_garbage_collection
 from hypothesis import given, settings, strategies
 
 if TYPE_CHECKING:
@@ -51,6 +52,13 @@ def _collections_leave_out_what_stays() -> None:
     _use_hypothesis()
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture
+def no_gc() -> Iterator[None]:
+    """What is not freed by reference counts alone stays alive until the test collects it."""
+    with without_garbage_collection():
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from core.support import LIMIT, WeakTracer, without_garbage_collection
+from core.support import LIMIT, WeakTracer
 
 import ctxtrace
 
@@ -48,13 +48,6 @@ def tracer() -> Iterator[WeakTracer]:
     undo = ctxtrace.register_carrier(tracer)
     yield tracer
     undo()
-
-
-@pytest.fixture
-def no_gc() -> Iterator[None]:
-    """What is not freed by reference counts alone stays alive."""
-    with without_garbage_collection():
-        yield
 
 
 @pytest.fixture(params=[False, True], ids=["no_run", "run"])

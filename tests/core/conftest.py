@@ -7,7 +7,7 @@ import inspect
 from typing import TYPE_CHECKING
 
 import pytest
-from core.support import LIMIT, WeakTracer, serving, without_garbage_collection
+from core.support import LIMIT, WeakTracer, serving
 
 import ctxtrace
 
@@ -37,10 +37,3 @@ def tracer() -> Iterator[WeakTracer]:
     undo = ctxtrace.register_carrier(tracer)
     yield tracer
     undo()
-
-
-@pytest.fixture
-def no_gc() -> Iterator[None]:
-    """What is not freed by reference counts alone stays alive."""
-    with without_garbage_collection():
-        yield

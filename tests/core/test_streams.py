@@ -288,11 +288,42 @@ def test_a_dropped_stream_is_closed_at_once_in_its_context_and_a_bare_one_in_the
 
 
 @pytest.mark.parametrize(("decorate", "seen"), [(bare, "nobody"), (streaming, "ada")])
-def test_a_stream_that_the_garbage_collector_finds_is_closed_in_its_context(decorate, seen):
+def test_a_stream_that_the_garbage_collector_finds_is_closed_in_its_context(decorate, seen, no_gc):
     closed = []
     cycle = [half_consumed(decorate, closed)]
     cycle.append(cycle)
     del cycle
+    gc.collect()
+    assert closed == [seen]
+
+
+def looked_at_in_the_middle_of_a_step(decorate, closed, generations):
+    """Leave a stream to a last collection, after some that may sort its parts anew."""
+
+    def collects_and_cleans_up():
+        try:
+            for generation in generations:
+                gc.collect(generation)
+            yield
+        finally:
+            closed.append(user())
+
+    def step(*args):
+        return next(*args)  # before that, nobody but this tuple has the stream
+
+    with serving("ada"):
+        cycle = [decorate(collects_and_cleans_up)()]
+    step(*cycle)
+    cycle.append(cycle)
+
+
+@pytest.mark.parametrize("generations", [[0], [1], [2], [0, 1], [2, 2]])
+@pytest.mark.parametrize(("decorate", "seen"), [(bare, "nobody"), (streaming, "ada")])
+def test_a_stream_that_lived_through_a_collection_is_closed_in_its_context_by_the_next(
+    decorate, seen, generations, no_gc
+):
+    closed = []
+    looked_at_in_the_middle_of_a_step(decorate, closed, generations)
     gc.collect()
     assert closed == [seen]
 

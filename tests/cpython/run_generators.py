@@ -103,17 +103,17 @@ class Driven:
 
     def __init__(self) -> None:
         self.generators = self.async_generators = 0
-        fill = _drive._fill  # which gives each driver its generator
+        take = _drive._Inner.take  # what each driver is to drive
 
-        @functools.wraps(fill)
-        def counting(box: Any, driver: Any, *args: Any) -> bool:
-            if type(driver) is GeneratorType:
+        @functools.wraps(take)
+        def counting(inner: Any, generator: Any, *args: Any) -> bool:
+            if type(generator) is GeneratorType:
                 self.generators += 1
             else:
                 self.async_generators += 1
-            return fill(box, driver, *args)
+            return take(inner, generator, *args)
 
-        _drive._fill = counting
+        _drive._Inner.take = counting  # type: ignore[method-assign]
 
     def too_few(self, at_least: AtLeast) -> list[str]:
         return [

@@ -19,6 +19,8 @@ from ctxtrace.testing import record
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
+pytestmark = pytest.mark.usefixtures("no_gc")
+
 every_tracer = pytest.mark.parametrize("kind", [LangSmith, OpenTelemetry, OwnVariable])
 WHOLE = [("request", [("close", [])])]
 SPLIT = [("close", []), ("request", [])]

@@ -50,6 +50,9 @@ import ctxtrace
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
+# The last collection is the only one: see "a stream that lived through a collection" in tests/core.
+pytestmark = pytest.mark.usefixtures("no_gc")
+
 
 @pytest.fixture(params=TRACERS, ids=lambda kind: kind.__name__)
 def tracer(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> Iterator[Any]:
