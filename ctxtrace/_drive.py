@@ -243,7 +243,7 @@ class _Inner:
         self.started = False
 
     def take(self, generator: Any, see: Callable[[Any], Any] | None) -> bool:
-        """Take what is to be driven; return whether it was stepped before."""
+        """Take what is to be driven; return whether it was started before."""
         self.generator = generator
         self.see = see
         self.started = is_suspended(generator)
@@ -251,10 +251,14 @@ class _Inner:
 
     def __del__(self) -> None:
         generator = self.generator
-        if generator is not None and is_suspended(generator):
+        if self.started and generator.gi_frame is not None and not generator.gi_running:
             if self.pins is not None:
                 self.context.run(revive, self.pins)
-            self.context.run(generator.close)
+            try:
+                self.context.run(generator.throw, GeneratorExit())
+            except (GeneratorExit, StopIteration):
+                return
+            raise RuntimeError("generator ignored GeneratorExit")
 
 
 def drive_generator(
@@ -326,6 +330,7 @@ def _drive_generator(inner: _Inner) -> Generator[Any, Any, Any]:
     generator = inner.generator
     if inner.see is not None:
         generator = inner.generator = run(inner.see, generator)
+    inner.started = True
     send, throw = generator.send, generator.throw
     value: Any = None
     thrown: list[BaseException] = []
@@ -377,7 +382,8 @@ async def _drive_async_generator(inner: _Inner) -> AsyncGenerator[Any, Any]:
     generator = inner.generator
     if inner.see is not None:
         generator = context.run(inner.see, generator)
-    del inner  # the loop's hooks close the driver, whatever the order
+    inner.started = False  # it is the loop's hooks that close the driver, whatever the order
+    del inner
     asend, athrow = generator.asend, generator.athrow
     steps: Any = _StepsOfMany.within(context)
     box = steps.box
