@@ -8,7 +8,6 @@ from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, Any
 
 from ..carriers import holds_weakly
-from ..testing import _tape
 from ._calls import calls
 from ._calls import forget_all as forget_sources
 from ._crossings import Crossing, Mark, Taken
@@ -22,11 +21,12 @@ from ._found import (
     place_of,
 )
 from ._loss import DETACHED, INSTALL, SNAPSHOT, STREAMING
-from ._way import back, came, root_of
+from ._way import back, came, root_of, run_of
 
 if TYPE_CHECKING:
     from types import CodeType
 
+    from ..testing import _tape
     from ..testing._place import Place as Seen
     from ._crossings import At
     from ._found import Found
@@ -90,7 +90,7 @@ def _split(run: _tape.Run, scene: Scene) -> Found | None:
     carrier = carrier_of(run.source)
     handed = scene.handed
     if handed is not None and carrier in handed.sent:
-        return _in_generator(run, scene, _tape.find(str(handed.sent[carrier][0])))
+        return _in_generator(run, scene, run_of(handed.sent[carrier]))
     for crossing in came(scene.at, run.place, carrier):
         if carrier not in crossing.sent or str(crossing.sent[carrier][0]) in run.links:
             continue
@@ -166,7 +166,7 @@ def _stuck(run: _tape.Run, parent: _tape.Run, scene: Scene) -> Found | None:
         sender = None if root.ended else parent
     else:
         nearest = next((each for each in back(item) if carrier in each.sent), None)
-        sender = None if nearest is None else _tape.find(str(nearest.sent[carrier][0]))
+        sender = None if nearest is None else run_of(nearest.sent[carrier])
         if nearest is None and not root.ended:
             return None
     if sender is not None and root_of(sender) is root:
@@ -174,7 +174,7 @@ def _stuck(run: _tape.Run, parent: _tape.Run, scene: Scene) -> Found | None:
     for crossing in back(since):
         if carrier in crossing.sent:
             token = crossing.sent[carrier]
-            holder = _tape.find(str(token[0]))
+            holder = run_of(token)
             if holder is not None and root_of(holder) is root:
                 kind = f"{kind_of(crossing)}, in the run {token[1]!r} that has ended since"
                 found = at_crossing("leak", run.name, run.source, crossing, place_of(run.place))
@@ -243,5 +243,5 @@ def _line_of_run(scene: Scene) -> dict[str, Any]:
 
 def _has_ended(token: tuple[object, str]) -> bool:
     # One that is not known may be of another process.
-    run = _tape.find(str(token[0]))
+    run = run_of(token)
     return run is not None and run.ended

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..testing import _tape
 from ._crossings import OURS, Crossing
 from ._loss import WRAP_LATE, Loss, Place, fix_of
-from ._way import back
+from ._way import back, run_of
 
 if TYPE_CHECKING:
+    from ..testing import _tape
     from ..testing._place import Place as Seen
     from ._loss import Fix, How
     from ._source import Line
@@ -147,7 +147,7 @@ def place_of(seen: Seen) -> Place:
 
 
 def _path(token: tuple[object, str]) -> tuple[str, ...]:
-    run = _tape.find(str(token[0]))
+    run = run_of(token)
     return (str(token[1]),) if run is None else _names_to(run)
 
 

@@ -56,8 +56,7 @@ def _comes_home(crossing: Crossing, before: At, place: Place, carrier: str) -> b
     for each in _way(crossing.before):
         if (each.thread, each.task) == (place.thread, place.task):
             return True
-    token = crossing.sent.get(carrier)
-    sender = None if token is None else _tape.find(str(token[0]))
+    sender = run_of(crossing.sent.get(carrier))
     if sender is None:
         return False
     root = root_of(sender)
@@ -66,9 +65,14 @@ def _comes_home(crossing: Crossing, before: At, place: Place, carrier: str) -> b
         return True
     for each in back(before):
         if carrier in each.sent:
-            own = _tape.find(str(each.sent[carrier][0]))
+            own = run_of(each.sent[carrier])
             return own is not None and root_of(own) is root
     return False
+
+
+def run_of(token: tuple[object, str] | None) -> _tape.Run | None:
+    """Return the run that a carrier named where something crossed, if it is known."""
+    return None if token is None else _tape.find(str(token[0]))
 
 
 def root_of(run: _tape.Run) -> _tape.Run:
