@@ -613,10 +613,18 @@ def test_what_somebody_put_beneath_before_is_put_back(library):
     assert module.number is theirs
 
 
-def test_a_covered_timer_passes_through_and_the_next_cycle_works(monkeypatch, caplog):
+@pytest.fixture
+def covering():
+    """A monkeypatch that covers ours on timers; what it puts back, they had inherited."""
+    with pytest.MonkeyPatch.context() as covering:
+        yield covering
+    del threading.Timer.start
+
+
+def test_a_covered_timer_passes_through_and_the_next_cycle_works(covering, caplog):
     with ctxtrace.install():
         ours = threading.Timer.start
-        monkeypatch.setattr(threading.Timer, "start", lambda timer: ours(timer))
+        covering.setattr(threading.Timer, "start", lambda timer: ours(timer))
     assert "Timer.start was changed again" in warnings_in(caplog)[0]
     seen = []
     for _ in range(2):
