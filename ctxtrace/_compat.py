@@ -11,6 +11,12 @@ TASKS_TAKE_CONTEXT = sys.version_info >= (3, 11)
 THREADS_TAKE_CONTEXT = sys.version_info >= (3, 14)
 """Whether a `threading.Thread` may have been given ``context=``, and has it as ``_context``."""
 
+THREADS_START_AT_EXIT = sys.version_info[:2] != (3, 12)
+"""Whether threads can be started once the interpreter has begun to end.
+
+Python 3.12.0 and 3.12.1 refuse that from the first moment on. Goes with Python 3.12.
+"""
+
 CLOSING_A_STEP_CLOSES = sys.version_info >= (3, 13)
 """Whether to close a step of an async generator, begun and not ended, closes the generator.
 

@@ -152,6 +152,12 @@ def _add_run(commands: Any) -> None:
             const=site,
             dest="skip",
         )
+    group.add_argument(
+        "--no-flush",
+        action="store_false",
+        dest="flush",
+        help="do not flush_on_exit()",
+    )
     parser.set_defaults(run=_run, parser=parser, skip=[])
 
 
@@ -163,7 +169,7 @@ def _refuse(options: argparse.Namespace, why: str) -> NoReturn:
 def _run(options: argparse.Namespace) -> int:
     from ._reporting import Reporting, check_files
     from ._run import run_module, run_path
-    from .patches import install
+    from ._spawned import begin
 
     program: list[str] = options.program
     with_m = bool(program) and program[0].startswith("-m")
@@ -185,7 +191,7 @@ def _run(options: argparse.Namespace) -> int:
     except OSError as error:
         _refuse(options, f"cannot write {error.filename!r}: {error.strerror}")
     if installs:
-        install(variables=options.variables or "all", skip=options.skip)
+        begin(options.variables or "all", options.skip, options.flush)
     run = run_module if with_m else run_path
     if not reports:
         return run(name, arguments)

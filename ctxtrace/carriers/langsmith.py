@@ -24,7 +24,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from . import Carrier
+from . import Carrier, _langsmith_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -168,6 +168,18 @@ class _LangSmith(Carrier):
         if len(modules) == 2:
             self._variables = tuple(found)
         return tuple(found)
+
+    def exporters(self) -> list[Any]:
+        """Return the clients that there are."""
+        return [_langsmith_client.Client(client) for client in _langsmith_client.live_clients()]
+
+    def ending(self, bounded: Callable[[Callable[[], Any]], Callable[[], Any]]) -> list[Any]:
+        """Have LangSmith go on recording while the interpreter ends."""
+        return _langsmith_client.end()
+
+    def after_fork(self) -> Callable[[], None] | None:
+        """Make LangSmith work in the child of a fork."""
+        return import_module(f"{__package__}._langsmith_fork").renew()
 
 
 def _end(block: Any, run: Any, end: StreamEnd) -> None:

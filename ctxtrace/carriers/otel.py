@@ -13,10 +13,10 @@ from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import Carrier
+from . import Carrier, _otel_sdk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from . import StreamEnd
 
@@ -75,6 +75,18 @@ class _OpenTelemetry(Carrier):
         context: Any = sys.modules["opentelemetry.context"]
         variable = getattr(context._RUNTIME_CONTEXT, "_current_context", None)
         return (variable,) if isinstance(variable, ContextVar) else ()
+
+    def exporters(self) -> Iterator[Any]:
+        """Yield the SDK's providers and processors."""
+        return _otel_sdk.exporters()
+
+    def ending(self, bounded: Callable[[Callable[[], Any]], Callable[[], Any]]) -> None:
+        """Have what the SDK does at exit end in time."""
+        _otel_sdk.end(bounded)
+
+    def after_fork(self) -> Callable[[], None] | None:
+        """Leave spans that are open at a fork to the parent."""
+        return _otel_sdk.leave_ends_to_the_parent()
 
 
 def _end(span: Any, end: StreamEnd) -> None:

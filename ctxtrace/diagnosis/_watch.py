@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from .. import _snapshot
 from .._errors import guard, logger
 from ..carriers import active, register_carrier
+from ..lifecycle import _fork
 from ..patches._callers import INFRASTRUCTURE
 from ..patches._patch import Patch, Settings, Unexpected
 from ..testing import _place, _tape
@@ -50,6 +51,7 @@ _PLACES_IN = {
 }
 
 _lock = threading.RLock()
+_fork.renew_lock(_lock)
 _told: list[Told] = []
 _put: list[Patch] = []
 # Those of earlier diagnoses: a test suite puts them in place a thousand times.

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from .._errors import guard, logger
 from .._snapshot import carry_each, carry_once, carry_traces
+from ..lifecycle import _fork
 from ._callers import INFRASTRUCTURE
 from ._patch import Patch, Settings, Unexpected
 from ._places import PLACES
@@ -36,6 +37,7 @@ SITES = tuple(dict.fromkeys(place.site for place in PLACES))
 # Held while patches are put in place or taken out, and never while anything is imported or
 # logged: a module's import lock, or a log handler's, may be held by who waits for this one.
 _lock = threading.RLock()
+_fork.renew_lock(_lock)
 _installations: list[Installation] = []
 _put: dict[Place, Patch] = {}
 _awaited: set[str] = set()
@@ -167,6 +169,7 @@ class Installation:
     def _take_out(self) -> list[str]:
         if self in _installations:
             _installations.remove(self)
+            _fork.unwant()
         covered: list[str] = []
         while self._patches:
             patch = self._patches.pop()
@@ -187,9 +190,10 @@ def install(
     """Make third-party code, and code that cannot be edited, nest as it is.
 
     Changes the standard library's pools, threads and timers, LangSmith, and LangChain and
-    LangGraph, so that what they start belongs to the trace it was started in. Libraries that
-    are not imported yet are changed when they are; best called at the top of a program, because
-    functions that were decorated before keep some of what they had.
+    LangGraph, so that what they start belongs to the trace it was started in; and has children of
+    a fork trace as any process does, see `flush_on_exit`. Libraries that are not imported yet are
+    changed when they are; best called at the top of a program, because functions that were
+    decorated before keep some of what they had.
 
     Args:
         variables: What a pool, thread or timer carries. ``"all"``: a copy of the whole context,
@@ -228,6 +232,7 @@ def install(
     installation = Installation(settings, skipped, "")
     with _lock:
         _installations.append(installation)
+        _fork.want()
         waiting = {place.module for place in PLACES if installation._wants(place)}
     for module in _in_order(waiting):
         _let_import_end(module)

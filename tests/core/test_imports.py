@@ -39,6 +39,7 @@ ORDER = [
     "_terminal",
     "_reporting",
     "_run",
+    "_spawned",
     "_doctor",
     "cli",
     "__main__",
@@ -49,6 +50,7 @@ VENDORS = {
     "langchain",
     "langchain_core",
     "langgraph",
+    "langfuse",
     "langsmith",
     "opentelemetry",
     "pytest",
@@ -60,8 +62,13 @@ VENDORS = {
 # Where a vendor may be imported. In carriers, by the modules that are one vendor's each.
 KNOW_VENDORS = {"_demo", "carriers", "patches", "pytest_plugin", "testing"}
 
-# The boundaries of anyio, which is no tracer: they import it, and nothing else, when called.
-KNOW_ANYIO = {f"boundaries/{name}.py" for name in ("groups", "memory_streams", "_memory_streams")}
+# What is for anyio, which is no tracer: it is imported, and nothing else, when called.
+KNOW_ANYIO = {
+    "boundaries/_memory_streams.py",
+    "boundaries/groups.py",
+    "boundaries/memory_streams.py",
+    "lifecycle/flushing.py",
+}
 
 
 def in_a_new_interpreter(code: str) -> str:
