@@ -8,8 +8,8 @@ begins to end (`THREADS_START_AT_EXIT`), `keep` has some wait for that moment.
 from __future__ import annotations
 
 import threading
+from collections import deque
 from contextvars import Context
-from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from .._compat import THREADS_START_AT_EXIT
@@ -26,26 +26,24 @@ class Helpers:
     """Any number of threads, each of which does one thing after the other."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._jobs: SimpleQueue[Callable[[], object]] = SimpleQueue()
+        self._changed = threading.Condition()
+        self._jobs: deque[Callable[[], object]] = deque()
         self._idle = 0
         self._alive = 0
         self._kept = 0
 
     def run(self, job: Callable[[], object]) -> None:
         """Have one of them call `job`; where none can be had, call it here."""
-        with self._lock:
-            if self._idle > self._jobs.qsize():
-                self._jobs.put(job)
+        with self._changed:
+            if self._idle > len(self._jobs):
+                self._add(job)
                 return
-            self._alive += 1
-        if self._start(job):
+        if self._begin(job):
             return
-        with self._lock:
-            self._alive -= 1
+        with self._changed:
             # None can start any more. One that is busy comes to it.
             if self._alive:
-                self._jobs.put(job)
+                self._add(job)
                 return
         job()
 
@@ -53,21 +51,24 @@ class Helpers:
         """Have some of them there for when none can start any more."""
         if THREADS_START_AT_EXIT:
             return
-        with self._lock:
+        with self._changed:
             missing, self._kept = _KEPT - self._kept, _KEPT
-            self._alive += missing
         for _ in range(missing):
-            if not self._start(_nothing):
-                return
+            self._begin(_nothing)
 
     def let_go(self) -> None:
         """End those that were kept, once they have nothing to do."""
-        with self._lock:
+        with self._changed:
             self._kept = 0
-            for _ in range(self._idle):
-                self._jobs.put(_nothing)
+            self._changed.notify_all()
 
-    def _start(self, job: Callable[[], object]) -> bool:
+    def _add(self, job: Callable[[], object]) -> None:
+        self._jobs.append(job)
+        self._changed.notify()
+
+    def _begin(self, job: Callable[[], object]) -> bool:
+        with self._changed:
+            self._alive += 1
         # Not in the context of whoever flushes: it would be held for as long as this lives.
         thread = threading.Thread(
             target=Context().run, args=(self._work, job), name="ctxtrace", daemon=True
@@ -75,21 +76,29 @@ class Helpers:
         try:
             thread.start()
         except RuntimeError:  # the interpreter ends, or the system has no more threads
+            with self._changed:
+                self._alive -= 1
             return False
         return True
 
-    def _work(self, job: Callable[[], object]) -> None:
-        while True:
+    def _work(self, first: Callable[[], object]) -> None:
+        job: Callable[[], object] | None = first
+        del first
+        while job is not None:
             guard("flush()", job)
             del job  # or it would stay until the next one
-            with self._lock:
-                if self._jobs.empty() and self._idle >= self._kept:
-                    self._alive -= 1
-                    return
-                self._idle += 1
-            job = self._jobs.get()
-            with self._lock:
-                self._idle -= 1
+            job = self._next()
+
+    def _next(self) -> Callable[[], object] | None:
+        with self._changed:
+            self._idle += 1
+            while not self._jobs and self._idle <= self._kept:
+                self._changed.wait()
+            self._idle -= 1
+            if self._jobs:
+                return self._jobs.popleft()
+            self._alive -= 1
+            return None
 
 
 def _nothing() -> None:

@@ -68,13 +68,16 @@ def flush_after(handler: Any = None, /, *, timeout: float = 10.0) -> Any:
     seconds = check_timeout("flush_after", timeout)
     if handler is None:
         return partial(flush_after, timeout=seconds)
-    if not callable(handler):
+    function = handler
+    if type(handler) in (classmethod, staticmethod):
+        function = handler.__func__
+    if not callable(function):
         raise TypeError(
             f"flush_after() takes a function, and got an object of type "
             f"{type(handler).__qualname__!r}: put it above the handler, as @flush_after or "
             "@flush_after(timeout=...)."
         )
-    kind = driver_of(handler)
+    kind = driver_of(function)
 
     def flushed(wrapped: Any, _: object, args: Any, kwargs: Any) -> Any:
         limit = partial(_limit, seconds, (*args, *kwargs.values()))

@@ -100,7 +100,7 @@ LOOKS_AROUND = """
     print(__name__, __doc__, __package__, __spec__ and __spec__.name, __file__, __cached__)
     print(type(__loader__).__name__, getattr(__loader__, "path", ""), __builtins__)
     print(vars(main) is globals(), sys.argv, sys.path, sys.flags)
-    print(signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM), sys.excepthook)
+    print(signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGHUP), sys.excepthook)
     print(sys.stdout.line_buffering, input())
 
     class Point:
