@@ -356,6 +356,7 @@ def soak(session: nox.Session) -> None:
     session.run("python", "benchmarks/soak_streams.py")
     session.run("python", "benchmarks/soak_queues.py")
     session.run("python", "benchmarks/soak_install.py")
+    session.run("python", "benchmarks/soak_flush.py")
 
 
 @nox.session(python=["3.9", "3.10", NEWEST])
@@ -365,6 +366,34 @@ def servers(session: nox.Session) -> None:
     _must_be(session, session.python)
     _install(session, ".[all]", "--group", "servers")
     session.run("python", "tests/servers/run_streams.py", *session.posargs)
+
+
+@nox.session(python=PYTHONS)
+def exits(session: nox.Session) -> None:
+    """End processes in every way, and count what arrives."""
+    assert isinstance(session.python, str)
+    _must_be(session, session.python)
+    _install(session, ".[all]", "--group", "servers")
+    session.run("python", "tests/exits/run_exits.py", *session.posargs)
+
+
+@nox.session(python=["3.9", NEWEST])
+def workers(session: nox.Session) -> None:
+    """Recycle the workers of gunicorn, uvicorn and Celery, and count what arrives."""
+    assert isinstance(session.python, str)
+    _must_be(session, session.python)
+    _install(session, ".[all]", "--group", "workers")
+    session.run("python", "tests/servers/run_workers.py", *session.posargs)
+    session.run("python", "tests/servers/run_celery.py")
+
+
+@nox.session(python=["3.10", NEWEST])
+def langfuse(session: nox.Session) -> None:
+    """Flush what Langfuse keeps."""
+    assert isinstance(session.python, str)
+    _must_be(session, session.python)
+    _install(session, ".", "--group", "test", "--group", "langfuse")
+    session.run("python", "-m", "pytest", "tests/langfuse/check_langfuse.py", *session.posargs)
 
 
 @nox.session(python=PYTHONS)

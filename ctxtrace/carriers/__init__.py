@@ -29,7 +29,7 @@ __all__ = ["Carrier", "StreamEnd", "register_carrier"]
 
 
 # For each library: the module whose presence shows that a run may be current, and ours.
-_BUILT_IN = (
+BUILT_IN = (
     ("langsmith._internal._context", "langsmith"),
     ("langchain_core.runnables.config", "langchain"),
     ("opentelemetry.trace", "otel"),
@@ -41,7 +41,7 @@ _lock = threading.Lock()
 # there once there are more; that some went and as many came is not worth a look per crossing.
 _modules_seen = 0
 # Replaced, never changed: readers take no lock.
-_waiting: tuple[tuple[str, str], ...] = _BUILT_IN
+_waiting: tuple[tuple[str, str], ...] = BUILT_IN
 _active: tuple[Carrier, ...] = ()
 _pinning: tuple[tuple[str, Callable[[], object]], ...] = ()
 # Those that can name the current run, each with what the log calls it, and those that know whether

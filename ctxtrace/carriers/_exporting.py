@@ -6,10 +6,11 @@ finds out anew each time: nothing is patched to be told of them, and nothing is 
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .._errors import guard
-from . import active, called
+from . import BUILT_IN, active, called
 
 if TYPE_CHECKING:
     import threading
@@ -55,6 +56,16 @@ class _OfCarrier:
     def shutdown(self, timeout: float) -> object:
         shutdown = getattr(self.target, "shutdown", None)
         return self.flush(timeout) if shutdown is None else shutdown(timeout)
+
+
+def get_ready() -> None:
+    """Import what may be needed at the end of the program, and takes locks and code to import.
+
+    None of it is a tracing library. At its end Python takes an interrupt for one that was dealt
+    with, as soon as any code is compiled, as `typing.NamedTuple` does.
+    """
+    for _, ours in BUILT_IN:
+        guard("flush_on_exit()", import_module, f"{__package__}.{ours}")
 
 
 def live_exporters() -> list[Exporter]:

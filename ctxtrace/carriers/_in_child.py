@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# What a child's sessions had when it was forked. Kept for ever: to let go of a pool of connections
-# is to close them under a lock, which a thread of the parent may have held.
 _left_alone: list[Any] = []
+
+
+def leave_alone(thing: Any) -> None:
+    """Keep what a child must not use, and must not free either: for ever.
+
+    To let go of a pool of connections is to close them under a lock, which a thread of the parent
+    may have held; to let go of a compressor may be to wait for a thread that is not there. The
+    interpreter lets go of all that Python code holds when it ends; so nobody's reference is added.
+    """
+    _left_alone.append(thing)
+    with suppress(ImportError):  # Python without ctypes: only an end of the interpreter may hang
+        import ctypes
+
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
 
 
 def renew_connections(session: Any) -> None:
@@ -19,7 +32,7 @@ def renew_connections(session: Any) -> None:
     Parent and child would write into the same socket, and each read the other's answers.
     """
     for adapter in session.adapters.values():
-        _left_alone.append((adapter.poolmanager, adapter.proxy_manager))
+        leave_alone((adapter.poolmanager, adapter.proxy_manager))
         adapter.proxy_manager = {}
         adapter.init_poolmanager(
             adapter._pool_connections, adapter._pool_maxsize, block=adapter._pool_block

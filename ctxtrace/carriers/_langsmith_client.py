@@ -13,6 +13,7 @@ import threading
 import time
 import weakref
 from contextlib import suppress
+from contextvars import Context
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,8 @@ class Client:
         deadline = time.monotonic() + timeout
         if not threading.main_thread().is_alive():
             _send_what_is_queued(client)
+        elif not _is_being_sent(client):
+            return False
         if "timeout" in inspect.signature(client.flush).parameters:
             client.flush(timeout=timeout)
         else:
@@ -85,7 +88,7 @@ def end() -> list[threading.Thread]:
     """
     aiter: Any = sys.modules.get(_AITER)
     if aiter is not None:
-        aiter.aio_to_thread = _in_place_of(aiter.aio_to_thread)
+        aiter.aio_to_thread = _in_this_thread
     client: Any = sys.modules.get(CLIENT)
     if client is not None:
         client.threading = _Threading("threading", client.threading)
@@ -97,26 +100,18 @@ def end() -> list[threading.Thread]:
     python: Any = sys.modules["concurrent.futures.thread"]
     for thread in pool._threads:
         python._threads_queues.pop(thread, None)  # whose threads Python waits for
-    # One that has not ended has its target.
-    ours = [
-        thread
-        for thread in threading.enumerate()
-        if getattr(getattr(thread, "_target", None), "__module__", None) == SENDING
-    ]
-    return [*ours, *pool._threads]
+    return [*_threads(), *pool._threads]
 
 
-def _in_place_of(to_thread: Any) -> Any:
-    # Its arguments: the context came first in later versions, and by keyword in earlier ones.
-    context_first = next(iter(inspect.signature(to_thread).parameters)) == "ctx"
-
-    async def in_place(*args: Any, **kwargs: Any) -> Any:
-        context = args[0] if context_first else kwargs.pop("__ctx", None)
-        function, *arguments = args[1:] if context_first else args
-        run = partial(function, *arguments, **kwargs)
-        return run() if context is None else context.run(run)
-
-    return in_place
+async def _in_this_thread(*args: Any, **kwargs: Any) -> Any:
+    # The context comes first in later versions, and by keyword in earlier ones.
+    if isinstance(args[0], Context):
+        context, function, *arguments = args
+    else:
+        context = kwargs.pop("__ctx", None)
+        function, *arguments = args
+    run = partial(function, *arguments, **kwargs)
+    return run() if context is None else context.run(run)
 
 
 class _Threading:
@@ -134,6 +129,32 @@ class _Thread(threading.Thread):
     def start(self) -> None:
         with suppress(RuntimeError):  # what it would send is sent by the last flush
             super().start()
+
+
+def _is_being_sent(client: Any) -> bool:
+    """Whether anything is to come of what is queued.
+
+    Not in the child of a fork that nobody was told of, and not after ``cleanup()``: the thread that
+    would send it is gone, and to wait for it is to wait for nothing.
+    """
+    queue = client.tracing_queue
+    return queue is None or not queue.unfinished_tasks or any(map(_works_for(client), _threads()))
+
+
+def _works_for(client: Any) -> Callable[[threading.Thread], bool]:
+    return lambda thread: any(
+        isinstance(argument, weakref.ref) and argument() is client
+        for argument in getattr(thread, "_args", ())
+    )
+
+
+def _threads() -> list[threading.Thread]:
+    """Return those of LangSmith's threads that have not ended: the others have no target."""
+    return [
+        thread
+        for thread in threading.enumerate()
+        if getattr(getattr(thread, "_target", None), "__module__", None) == SENDING
+    ]
 
 
 def _wait_until_sent(queue: Any, deadline: float) -> bool:

@@ -19,7 +19,7 @@ from datetime import datetime, timezone
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
-from ._in_child import renew_connections, replaced
+from ._in_child import leave_alone, renew_connections, replaced
 from ._langsmith_client import CLIENT, SENDING
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def renew_client(client: Any) -> None:
     renew_connections(client.session)
     client._run_ops_buffer = []
     client._run_ops_buffer_lock = threading.Lock()
+    leave_alone(client.compressed_traces)
     client.compressed_traces = None
     client._data_available_event = None
     if client._futures is not None:

@@ -37,6 +37,7 @@ _PARTS = (
 )
 # What keeps things to be sent, and runs a thread for it: the name of the function that it runs.
 _WORKERS = ("worker", "_ticker")
+_LOCKS = (type(threading.Lock()), type(threading.RLock()))
 
 
 class _Exporter:
@@ -65,11 +66,14 @@ class _Exporter:
 
         The SDK itself starts new threads there, and forgets what it had.
         """
-        for worker in [self.target, *_parts_of(self.target)]:
-            for session in _sessions_of(getattr(worker, "_exporter", None)):
+        for part in [self.target, *_parts_of(self.target)]:
+            for session in _sessions_of(getattr(part, "_exporter", None)):
                 renew_connections(session)
-            if hasattr(worker, "_export_lock"):
-                worker._export_lock = threading.Lock()
+            if hasattr(part, "worker"):
+                continue  # whose locks the SDK has renewed, and a new thread may hold
+            for lock in vars(part).values():
+                if type(lock) in _LOCKS:
+                    lock._at_fork_reinit()
 
 
 def exporters() -> Iterator[_Exporter]:

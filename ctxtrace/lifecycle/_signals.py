@@ -85,12 +85,13 @@ def flush_before(number: signal.Signals, flush: Callable[[], object]) -> bool:
     Where the program has a handler, that is called and nothing else is done: it ends the program
     as it likes, and then it is flushed. So SIGINT keeps what Python does. An ignored one stays so.
     """
-    if number not in _wanted:
-        if signal.getsignal(number) is not signal.SIG_DFL:
-            return False
+    handler = signal.getsignal(number)
+    # Also where ours was there before: who sets the default again need not know that.
+    if handler is signal.SIG_DFL:
         signal.signal(number, _handle)
-        _wanted[number] = []
-    _wanted[number].append(flush)
+    elif handler is not _handle:
+        return False
+    _wanted.setdefault(number, []).append(flush)
     return True
 
 
@@ -155,10 +156,11 @@ def _flush_and_call_again(
             guard("flush_on_exit()", flush)
     finally:
         _flushed.add(number)
-        # Until it has heard; by now the program may have a handler of its own.
+        # By now the program may have a handler of its own, which is then called; ours until it has.
+        _wake_main(number)
         while signal.getsignal(number) is _handle:
-            _wake_main(number)
             time.sleep(_PATIENCE)
+            _wake_main(number)
 
 
 def _wake_main(number: signal.Signals) -> None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import atexit
 import threading
+import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .._errors import guard
-from ..carriers._exporting import live_exporters, say_that_the_program_ends
+from ..carriers._exporting import get_ready, live_exporters, say_that_the_program_ends
 from . import _fork, _signals
 from ._helpers import helpers
 from ._waited_for import TimeLeft, wait_no_longer_than
@@ -40,6 +41,8 @@ class ExitFlush:
         if self._signals:
             _signals.be_sure_to_wake()
         if not _on:
+            # Its own exit handler, by which some exporters would be gone, is to come after ours.
+            weakref.finalize(self, int)
             atexit.register(_at_exit)
         _on.append(self)
         _fork.want()
@@ -89,8 +92,10 @@ def flush_on_exit(timeout: float = 10.0, *, signals: Iterable[str] = ("SIGTERM",
 
     On a normal end, `sys.exit` and an uncaught exception; and on signals whose default action
     would kill the process, which then still ends with the signal's exit status. Where the program
-    has a handler for one of them, that is called and nothing else is done: uvicorn's and asyncio's
-    graceful shutdown stays whole, and is followed by the normal end.
+    has a handler for one of them, that is called and nothing else is done: asyncio's graceful
+    shutdown stays whole, and is followed by the normal end. uvicorn's is followed by the signal
+    again, with the handler that was there when uvicorn began; an application that calls this when
+    uvicorn imports it comes too late for that one, and needs `flush_lifespan`.
 
     From then on children of a fork trace as any process does: those of `os.fork`, gunicorn and
     `multiprocessing`, which also flush at their end. Children that are spawned know nothing of it:
@@ -118,11 +123,13 @@ def flush_on_exit(timeout: float = 10.0, *, signals: Iterable[str] = ("SIGTERM",
     global _is_registered
     seconds = check_timeout("flush_on_exit", timeout)
     numbers = _signals.check_signals(signals)
+    get_ready()
     if not _is_registered:
         # What concurrent.futures does: before other threads are waited for, the later the sooner.
         register: Any = getattr(threading, "_register_atexit", None)
         if register is not None:
-            register(_at_end)
+            # Which refuses once the interpreter ends; what is flushed then is flushed at exit.
+            guard("flush_on_exit()", register, _at_end)
         _is_registered = True
     return ExitFlush(seconds, numbers)
 

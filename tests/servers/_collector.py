@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import sys
 import threading
+from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
@@ -44,6 +46,10 @@ class Collector:
         self.langsmith: dict[str, Node] = {}
         self.opentelemetry: dict[str, Node] = {}
         self.ended_runs: set[str] = set()
+        # How often each run was posted and ended, and each span exported.
+        self.times_posted: Counter[str] = Counter()
+        self.times_ended: Counter[str] = Counter()
+        self.times_exported: Counter[str] = Counter()
         self.refused: list[str] = []
         self._lock = threading.Lock()
         collector = self
@@ -55,7 +61,11 @@ class Collector:
                 self._answer(200, json.dumps(_INFO).encode(), "application/json")
 
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
+                length = int(self.headers["Content-Length"])
+                body = self.rfile.read(length)
+                if len(body) < length:
+                    self.close_connection = True  # whoever posted was killed while it did
+                    return
                 if self.headers.get("Content-Encoding") == "gzip":
                     body = gzip.decompress(body)
                 with collector._lock:
@@ -80,7 +90,15 @@ class Collector:
             def log_message(self, *_: Any) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        class Server(ThreadingHTTPServer):
+            request_queue_size = 128  # many processes may post at once
+
+            def handle_error(self, *arguments: Any) -> None:
+                # Whoever posts may be killed while it does.
+                if not isinstance(sys.exc_info()[1], ConnectionError):
+                    super().handle_error(*arguments)
+
+        self._server = Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
@@ -95,6 +113,7 @@ class Collector:
     def _take_runs(self, batch: dict[str, list[dict[str, Any]]]) -> None:
         # A run that ended before it was sent is posted once, with its end.
         for run in batch.get("post") or ():
+            self.times_posted[run["id"]] += 1
             metadata = (run.get("extra") or {}).get("metadata") or {}
             self.langsmith[run["id"]] = Node(
                 run["id"],
@@ -106,12 +125,14 @@ class Collector:
         for run in (*(batch.get("post") or ()), *(batch.get("patch") or ())):
             if run.get("end_time"):
                 self.ended_runs.add(run["id"])
+                self.times_ended[run["id"]] += 1
 
     def _take_spans(self, export: Any) -> None:
         # Only spans that have ended are exported.
         for resource in export.resource_spans:
             for scope in resource.scope_spans:
                 for span in scope.spans:
+                    self.times_exported[span.span_id.hex()] += 1
                     attributes = {a.key: a.value.string_value for a in span.attributes}
                     self.opentelemetry[span.span_id.hex()] = Node(
                         span.span_id.hex(),
