@@ -106,6 +106,7 @@ FROM_OUTSIDE = [
     f"--ignore-glob=*/{files}"
     for files in (
         "test_demo_offline*",
+        "test_exits*",
         "test_pytest*",
         "test_recorder_imports*",
         "test_reporting*",
@@ -258,6 +259,8 @@ def tests(session: nox.Session, deps: str) -> None:
         left_out = [] if name == WHOLE else ["--ignore=tests/core"]
         if session.python in PYTHONS[1:-1]:
             left_out += FROM_OUTSIDE
+        if session.python == "3.12":  # which starts no threads while it ends
+            left_out.remove("--ignore-glob=*/test_exits*")
         _pytest(session, name, "tests", *left_out)
 
 
