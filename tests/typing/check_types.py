@@ -380,3 +380,31 @@ def a_recording_tells_what_it_recorded() -> None:
     assert_type(recording.assert_nested(["a", "b"]), None)
     recording.assert_nested(42)  # type: ignore[arg-type]
     record(42)  # type: ignore[arg-type]
+
+
+async def a_flush_reports() -> None:
+    report = ctxtrace.flush(1)
+    assert_type(report, ctxtrace.FlushReport)
+    assert_type(ctxtrace.shutdown(timeout=0.5), ctxtrace.FlushReport)
+    assert_type(await ctxtrace.aflush(), ctxtrace.FlushReport)
+    assert_type(await ctxtrace.ashutdown(), ctxtrace.FlushReport)
+    assert_type(report.ok, bool)
+    assert_type([each.seconds for each in report.exporters], list[float])
+    assert_type(ctxtrace.flush_on_exit(5, signals=["SIGTERM"]).cancel(), None)
+    ctxtrace.flush("1")  # type: ignore[arg-type]
+    ctxtrace.flush_on_exit(signals=15)  # type: ignore[arg-type]
+
+
+async def a_handler_that_is_flushed_after_keeps_its_type() -> None:
+    assert_type(ctxtrace.flush_after(plain)(1, flag=True), str)
+    assert_type(await ctxtrace.flush_after(timeout=1)(coroutine)(1), str)
+    assert_type(list(ctxtrace.flush_after()(generator)(1)), list[str])
+    async for chunk in ctxtrace.flush_after(async_generator)(1):
+        assert_type(chunk, str)
+    ctxtrace.flush_after(plain)("1")  # type: ignore[arg-type]
+    ctxtrace.flush_after(42)  # type: ignore[call-overload]
+
+
+async def a_lifespan_is_an_async_context_manager() -> None:
+    async with ctxtrace.flush_lifespan(timeout=1)(None):
+        pass
