@@ -144,6 +144,7 @@ def _run(cell: Cell, collector: Collector, refusing: Refusing, flushed: bool) ->
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+            process.stdout.close()
             collector.stop()
         printed.seek(0)
         text = printed.read()

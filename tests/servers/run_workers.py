@@ -188,8 +188,10 @@ def run(case: Case, requests: int) -> Outcome:
     collector = Collector()
     collector.start()
     # uvicorn that is told to end while it imports the application ends by the signal, and its
-    # lifespan never does: what was recorded there has nobody to send it.
-    imports = {"WORKERS_IMPORTS": "0"} if case.server == "uvicorn" else {}
+    # lifespan never does: what was recorded there has nobody to send it. gunicorn's worker of it
+    # has no handler for SIGQUIT then, and goes on recording until it is killed.
+    by_signal = case.server == "uvicorn" or (case.worker, case.end) == ("uvicorn", "QUIT")
+    imports = {"WORKERS_IMPORTS": "0"} if by_signal else {}
     server = Server(case.command(), environment(collector, case.uses, **imports))
     try:
         load = Load(server, server.port())
