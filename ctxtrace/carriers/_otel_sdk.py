@@ -70,7 +70,10 @@ class _Exporter:
             for session in _sessions_of(getattr(part, "_exporter", None)):
                 renew_connections(session)
             if hasattr(part, "worker"):
-                continue  # whose locks the SDK has renewed, and a new thread may hold
+                # The SDK renews its locks, and a new thread may hold them already. It also forgets
+                # the parent's spans; but maybe after this, and after what a signal has flushed.
+                part._queue.clear()
+                continue
             for lock in vars(part).values():
                 if type(lock) in _LOCKS:
                     lock._at_fork_reinit()

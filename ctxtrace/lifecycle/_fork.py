@@ -76,6 +76,7 @@ def renew_ours() -> None:
 
 def _before() -> None:
     global _exporters
+    _signals.begin_to_fork()
     if _wanted:
         _exporters = guard("fork", live_exporters)
 
@@ -83,6 +84,7 @@ def _before() -> None:
 def _in_parent() -> None:
     global _exporters
     _exporters = None
+    _signals.has_forked()
 
 
 def _in_child() -> None:
@@ -91,6 +93,7 @@ def _in_child() -> None:
     guard("fork", renew_ours)
     if _wanted:
         guard("fork", _renew_theirs, exporters or [])
+    _signals.has_forked()
 
 
 def _renew_theirs(exporters: list[Exporter]) -> None:

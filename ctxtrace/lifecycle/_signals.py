@@ -38,6 +38,10 @@ _under_way: set[signal.Signals] = set()
 _flushed: set[signal.Signals] = set()
 # Whether the main thread flushes because the interpreter ends.
 _is_ending = False
+# Whether it forks: what is there to be flushed is not yet told apart, the parent's from the
+# child's. And the signals that came meanwhile, with the process that they came to.
+_is_forking = False
+_came_while_forking: list[tuple[signal.Signals, int]] = []
 
 
 def check_signals(names: Iterable[str]) -> list[signal.Signals]:
@@ -123,6 +127,23 @@ def has_flushed_to_end() -> None:
             _be_killed_by(number)
 
 
+def begin_to_fork() -> None:
+    """Say that the process is about to fork: signals are kept until it has."""
+    global _is_forking
+    _is_forking = True
+
+
+def has_forked() -> None:
+    """Say that it has, in the parent or in the child; see to the signals that came to this one."""
+    global _is_forking
+    _is_forking = False
+    process = os.getpid()
+    while _came_while_forking:
+        number, came_to = _came_while_forking.pop()
+        if came_to == process:
+            _wake_main(number)
+
+
 def renew() -> None:
     """Forget, in the child of a fork, signals that came to the parent."""
     global _is_ending
@@ -135,7 +156,9 @@ def renew() -> None:
 def _handle(received: int, _: object) -> None:
     number = signal.Signals(received)
     flushes = _wanted.get(number)
-    if number in _flushed or not flushes:
+    if _is_forking:
+        _came_while_forking.append((number, os.getpid()))
+    elif number in _flushed or not flushes:
         _be_killed_by(number)
     elif number not in _under_way:
         _under_way.add(number)

@@ -253,3 +253,48 @@ def test_a_child_that_cannot_import_ctxtrace_runs_without_it() -> None:
         """
     )
     assert (ended.arrived, ended.errors) == (["runs"], "")
+
+
+def test_a_signal_to_a_child_that_is_being_forked_does_not_send_what_is_its_parents() -> None:
+    ended = run(
+        """
+        ctxtrace.flush_on_exit()
+        # In the child, before anything has told its runs from the parent's.
+        class Forked(Tracer):
+            name = "forked"
+            def after_fork(self):
+                signal.raise_signal(signal.SIGTERM)
+                self.kept = ["by the child"]
+
+        tracer = Forked()
+        tracer.kept = ["by the parent"]
+        ctxtrace.register_carrier(tracer)
+        child = os.fork()
+        if not child:
+            threading.Event().wait()
+        print(os.WTERMSIG(os.waitpid(child, 0)[1]))
+        """
+    )
+    assert ended.arrived == ["by the child", "15", "by the parent"]
+
+
+def test_a_signal_to_a_parent_that_forks_is_not_its_childs() -> None:
+    ended = run(
+        """
+        ctxtrace.flush_on_exit()
+        os.register_at_fork(before=lambda: signal.raise_signal(signal.SIGTERM))
+        # What is registered later is called earlier.
+        from ctxtrace.lifecycle import _fork
+        os.register_at_fork(before=_fork._before)
+        os.register_at_fork(before=lambda: signal.raise_signal(signal.SIGTERM))
+        record("by the parent")
+        child = os.fork()
+        if not child:
+            os.write(1, b"the child goes on\\n")
+            os._exit(0)
+        os.waitpid(child, 0)
+        threading.Event().wait()
+        """
+    )
+    assert sorted(ended.arrived) == ["by the parent", "the child goes on"]
+    assert ended.status == -15
