@@ -6,6 +6,7 @@ somebody asked for it: `flush_on_exit` and `install` do.
 
 from __future__ import annotations
 
+import _thread
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 _is_watching = False
 # How many have asked for libraries that work in children, and have not taken it back.
 _wanted = 0
-_exporters: list[Exporter] | None = None
+# By thread: what there was when a thread began to fork.
+_exporters: dict[int, list[Exporter]] = {}
 _undo: list[Callable[[], None]] = []
 _renewed_in = 0
 # Another thread of the parent may hold one at the fork, and nobody would release it in the child.
@@ -75,24 +77,22 @@ def renew_ours() -> None:
 
 
 def _before() -> None:
-    global _exporters
     _signals.begin_to_fork()
     if _wanted:
-        _exporters = guard("fork", live_exporters)
+        _exporters[_thread.get_ident()] = guard("fork", live_exporters) or []
 
 
 def _in_parent() -> None:
-    global _exporters
-    _exporters = None
+    _exporters.pop(_thread.get_ident(), None)
     _signals.has_forked()
 
 
 def _in_child() -> None:
-    global _exporters
-    exporters, _exporters = _exporters, None
+    exporters = _exporters.pop(_thread.get_ident(), [])
+    _exporters.clear()
     guard("fork", renew_ours)
     if _wanted:
-        guard("fork", _renew_theirs, exporters or [])
+        guard("fork", _renew_theirs, exporters)
     _signals.has_forked()
 
 

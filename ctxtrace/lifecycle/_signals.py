@@ -6,16 +6,21 @@ That thread flushes, and then has the main thread called again, which puts the d
 sends the signal to its own process: the exit status is the signal's. Until then the program goes
 on. A second signal changes nothing: a supervisor and a process group often send it twice.
 
+A signal to a child that is just being forked must find that child ready: Python forgets what comes
+before it is, and the child would not know its runs from its parent's. So such signals are blocked
+while the process forks, and come after it.
+
 A signal that comes at the very moment when the main thread begins to wait, for a lock or a pipe,
 is taken note of and does not wake it: Python runs its handler when that wait is over. The default
-would have killed it. For one that comes by chance that moment is too short to matter; but
-`multiprocessing.Pool` terminates its workers just when they begin to wait for more work. There
-`be_sure_to_wake` sees to it.
+would have killed it. For a signal that comes by chance that moment is too short to matter; but
+`multiprocessing.Pool` terminates its workers just when they begin to wait for more work. In such a
+process `be_sure_to_wake` sees to it.
 """
 
 from __future__ import annotations
 
 import _thread
+import faulthandler
 import os
 import signal
 import sys
@@ -38,10 +43,10 @@ _under_way: set[signal.Signals] = set()
 _flushed: set[signal.Signals] = set()
 # Whether the main thread flushes because the interpreter ends.
 _is_ending = False
-# Whether it forks: what is there to be flushed is not yet told apart, the parent's from the
-# child's. And the signals that came meanwhile, with the process that they came to.
-_is_forking = False
-_came_while_forking: list[tuple[signal.Signals, int]] = []
+# The pipes that are written to when a signal comes, and read by a thread of ours.
+_pipes: dict[signal.Signals, tuple[int, int]] = {}
+# By thread: what a thread that forks had blocked before.
+_masks: dict[int, set[Any]] = {}
 
 
 def check_signals(names: Iterable[str]) -> list[signal.Signals]:
@@ -93,6 +98,7 @@ def flush_before(number: signal.Signals, flush: Callable[[], object]) -> bool:
     # Also where ours was there before: who sets the default again need not know that.
     if handler is signal.SIG_DFL:
         signal.signal(number, _handle)
+        _be_sure_to_wake(number)
     elif handler is not _handle:
         return False
     _wanted.setdefault(number, []).append(flush)
@@ -108,6 +114,7 @@ def leave(number: signal.Signals, flush: Callable[[], object]) -> None:
     if not flushes and threading.current_thread() is threading.main_thread():
         _wanted.pop(number, None)
         if signal.getsignal(number) is _handle:
+            _be_told_no_more(number)
             signal.signal(number, signal.SIG_DFL)
 
 
@@ -128,20 +135,17 @@ def has_flushed_to_end() -> None:
 
 
 def begin_to_fork() -> None:
-    """Say that the process is about to fork: signals are kept until it has."""
-    global _is_forking
-    _is_forking = True
+    """Keep signals from this thread, which is about to fork, and from its child."""
+    thread = _thread.get_ident()
+    if _wanted and thread not in _masks and hasattr(signal, "pthread_sigmask"):
+        _masks[thread] = signal.pthread_sigmask(signal.SIG_BLOCK, _wanted)
 
 
 def has_forked() -> None:
-    """Say that it has, in the parent or in the child; see to the signals that came to this one."""
-    global _is_forking
-    _is_forking = False
-    process = os.getpid()
-    while _came_while_forking:
-        number, came_to = _came_while_forking.pop()
-        if came_to == process:
-            _wake_main(number)
+    """Let those come that came meanwhile, to the parent or to the child that this is."""
+    mask = _masks.pop(_thread.get_ident(), None)
+    if mask is not None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def renew() -> None:
@@ -150,15 +154,19 @@ def renew() -> None:
     _is_ending = False
     _under_way.clear()
     _flushed.clear()
-    be_sure_to_wake()
+    # Its pipes are the parent's, whose thread would take the child's signals for its own.
+    for number in [*_pipes]:
+        os.close(_pipes[number][0])
+        _be_told_no_more(number)
+    for number in _wanted:
+        if signal.getsignal(number) is _handle:
+            _be_sure_to_wake(number)
 
 
 def _handle(received: int, _: object) -> None:
     number = signal.Signals(received)
     flushes = _wanted.get(number)
-    if _is_forking:
-        _came_while_forking.append((number, os.getpid()))
-    elif number in _flushed or not flushes:
+    if number in _flushed or not flushes:
         _be_killed_by(number)
     elif number not in _under_way:
         _under_way.add(number)
@@ -195,34 +203,34 @@ def _wake_main(number: signal.Signals) -> None:
         _thread.interrupt_main(number)
 
 
-def be_sure_to_wake() -> None:
+def _be_sure_to_wake(number: signal.Signals) -> None:
     """Have a signal wake the main thread of a child of `multiprocessing`, whenever it comes.
 
-    Python tells of a signal in one more way, at once and in any thread: it writes to a file. That
-    place is one for all, and asyncio and trio want it in a process that runs them.
+    faulthandler has a handler in C that runs at once, in any thread, and writes to a file before it
+    goes on to Python's. (`signal.set_wakeup_fd` would do, too; but asyncio and trio want it.)
     """
-    if not _wanted or not hasattr(signal, "pthread_kill") or not _is_of_multiprocessing():
+    if not hasattr(faulthandler, "register") or not _is_of_multiprocessing():
         return
-    read, write = os.pipe()
+    read, write = _pipes[number] = os.pipe()
     os.set_blocking(write, False)
-    before = signal.set_wakeup_fd(write, warn_on_full_buffer=False)
-    if before != -1:
-        signal.set_wakeup_fd(before)
-        os.close(read)
+    faulthandler.register(number, file=write, all_threads=False, chain=True)
+    threading.Thread(target=_see_to_it, args=(number, read), name="ctxtrace", daemon=True).start()
+
+
+def _be_told_no_more(number: signal.Signals) -> None:
+    if number in _pipes:
+        faulthandler.unregister(number)
+        _, write = _pipes.pop(number)
         os.close(write)
-        return
-    threading.Thread(target=_see_to_it, args=(read,), name="ctxtrace", daemon=True).start()
 
 
-def _see_to_it(read: int) -> None:
-    while True:
-        for received in os.read(read, 64):
-            number = signal.Signals(received)
-            if number not in _wanted:
-                continue
+def _see_to_it(number: signal.Signals, read: int) -> None:
+    while os.read(read, 4096):
+        time.sleep(_PATIENCE)
+        while number not in _under_way and signal.getsignal(number) is _handle:
+            _wake_main(number)
             time.sleep(_PATIENCE)
-            if number not in _under_way and signal.getsignal(number) is _handle:
-                _wake_main(number)  # which is told here again
+    os.close(read)
 
 
 def _is_of_multiprocessing() -> bool:

@@ -38,8 +38,6 @@ class ExitFlush:
         # Those that are there already end themselves after us, for they asked Python earlier.
         self._earlier = {id(exporter.target) for exporter in live_exporters()}
         self._signals = [each for each in signals if _signals.flush_before(each, self._flush)]
-        if self._signals:
-            _signals.be_sure_to_wake()
         if not _on:
             # Its own exit handler, by which some exporters would be gone, is to come after ours.
             weakref.finalize(self, int)
