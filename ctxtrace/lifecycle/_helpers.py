@@ -84,10 +84,14 @@ class Helpers:
     def _work(self, first: Callable[[], object]) -> None:
         job: Callable[[], object] | None = first
         del first
-        while job is not None:
-            guard("flush()", job)
-            del job  # or it would stay until the next one
-            job = self._next()
+        try:
+            while job is not None:
+                guard("flush()", job)
+                del job  # or it would stay until the next one
+                job = self._next()
+        finally:
+            with self._changed:
+                self._alive -= 1
 
     def _next(self) -> Callable[[], object] | None:
         with self._changed:
@@ -95,10 +99,7 @@ class Helpers:
             while not self._jobs and self._idle <= self._kept:
                 self._changed.wait()
             self._idle -= 1
-            if self._jobs:
-                return self._jobs.popleft()
-            self._alive -= 1
-            return None
+            return self._jobs.popleft() if self._jobs else None
 
 
 def _nothing() -> None:

@@ -12,7 +12,10 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class TimeLeft:
@@ -51,7 +54,8 @@ def wait_no_longer_than(left: TimeLeft, threads: list[threading.Thread]) -> None
     """
     module: Any = threading
     if hasattr(module, "_thread_shutdown"):  # from Python 3.13 on
-        module._thread_shutdown = _Shutdown(left, threads)
+        if threads:
+            module._thread_shutdown = _Shutdown(left, threads, module._thread_shutdown)
     elif hasattr(module, "_shutdown_locks"):
         locks = {getattr(thread, "_tstate_lock", None) for thread in threads}
         with module._shutdown_locks_lock:
@@ -82,23 +86,38 @@ class _Lock:
 class _Shutdown:
     """What waits for the threads at the end, where that is not Python code."""
 
-    def __init__(self, left: TimeLeft, threads: list[threading.Thread]) -> None:
+    def __init__(
+        self, left: TimeLeft, threads: list[threading.Thread], python: Callable[[], None]
+    ) -> None:
         self._left = left
         self._threads = threads
+        self._python = python
 
     def __call__(self) -> None:
-        # As there: until there are none, for more may be started meanwhile.
-        while others := [each for each in self._alive() if each not in self._threads]:
+        # As there: until there are none, for more may be started meanwhile; and by their handles,
+        # for a program's thread may have a join() of its own.
+        while others := self._others():
             for thread in others:
-                thread.join()
+                _join(thread)
         with self._left:
             for thread in self._threads:
-                thread.join(self._left())
+                _join(thread, self._left())
+        if not any(thread.is_alive() for thread in self._threads):
+            self._python()  # for which there is nothing left, unless we have overlooked one
 
-    def _alive(self) -> list[threading.Thread]:
-        here = threading.current_thread()
+    def _others(self) -> list[threading.Thread]:
+        here = (threading.current_thread(), threading.main_thread(), *self._threads)
         return [
             each
             for each in threading.enumerate()
-            if not each.daemon and each is not here and each is not threading.main_thread()
+            # One without an identifier is only about to start.
+            if not each.daemon and each.ident is not None and each not in here
         ]
+
+
+def _join(thread: Any, *timeout: float) -> None:
+    handle = getattr(thread, "_handle", None)
+    if handle is None:
+        threading.Thread.join(thread, *timeout)
+    else:
+        handle.join(*timeout)

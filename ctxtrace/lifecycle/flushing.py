@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import math
+import sys
 import threading
 import time
 from concurrent.futures import wait
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..carriers._exporting import live_exporters
 from . import _fork, _rounds
-from ._rounds import Flushed
+from ._rounds import Flushed, inside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from ._rounds import Round
 
 __all__ = ["FlushReport", "Flushed", "aflush", "ashutdown", "flush", "shutdown"]
+
+
+_LATER = "called by the garbage collector in the middle of a flush, and done after that"
 
 
 class FlushReport(NamedTuple):
@@ -105,6 +108,16 @@ async def ashutdown(timeout: float = 10.0) -> FlushReport:
     return await _await("ashutdown", timeout, shut_down=True)
 
 
+def is_awaited() -> bool:
+    """Whether an event loop runs what calls this, and will go on to."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        other: Any = sys.modules.get("trio.lowlevel")
+        return other is not None and bool(other.in_trio_run())
+    return True
+
+
 def check_timeout(who: str, timeout: object) -> float:
     """Return a timeout as what can be waited for.
 
@@ -115,7 +128,7 @@ def check_timeout(who: str, timeout: object) -> float:
         raise TypeError(
             f"{who}() takes a timeout in seconds, and got {timeout!r}: pass a number, such as 10.0."
         )
-    if math.isnan(timeout) or timeout < 0:
+    if not timeout >= 0:  # which no NaN is, either
         raise ValueError(
             f"{who}() cannot wait for {timeout!r} seconds: pass 0, to wait for nothing, or more."
         )
@@ -149,38 +162,67 @@ def flush_until(
 ) -> FlushReport:
     """Flush, and wait."""
     began = time.monotonic()
-    asked = begin(seconds, exporters, shuts_down)
-    wait([each.done for _, each in asked], max(0.0, began + seconds - time.monotonic()))
-    return outcome(asked, began)
+    if inside.depth:
+        inside.later = partial(_wait, "flush", 0.0, shut_down=False)
+        return FlushReport((Flushed("ctxtrace", "timed out", 0.0, _LATER),), 0.0)
+    with inside:
+        asked = begin(seconds, exporters, shuts_down)
+        wait([each.done for _, each in asked], max(0.0, began + seconds - time.monotonic()))
+        return outcome(asked, began)
 
 
 def _wait(who: str, timeout: float, *, shut_down: bool) -> FlushReport:
     seconds = check_timeout(who, timeout)
     _fork.watch()
-    return flush_until(seconds, live_exporters(), lambda _: shut_down)
+    exporters = [] if inside.depth else live_exporters()
+    return flush_until(seconds, exporters, lambda _: shut_down)
 
 
 async def _await(who: str, timeout: float, *, shut_down: bool) -> FlushReport:
     seconds = check_timeout(who, timeout)
+    _fork.watch()
+    began = time.monotonic()
+    with inside:
+        asked = begin(seconds, live_exporters(), lambda _: shut_down)
+    rounds = [each for _, each in asked]
     try:
-        asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
     except RuntimeError:
         # Another's: it has threads to wait in.
         from anyio import to_thread
 
-        call = partial(_wait, who, seconds, shut_down=shut_down)
-        return await to_thread.run_sync(call, abandon_on_cancel=True)
-    _fork.watch()
-    began = time.monotonic()
-    asked = begin(seconds, live_exporters(), lambda _: shut_down)
-    futures = [asyncio.wrap_future(each.done) for _, each in asked]
-    try:
-        if futures:
-            await asyncio.wait(futures, timeout=max(0.0, began + seconds - time.monotonic()))
-    finally:
-        for future in futures:
-            future.cancel()  # or what ends later would tell a loop that is closed
+        left = began + seconds - time.monotonic()
+        call = partial(wait, [each.done for each in rounds], max(0.0, left))
+        await to_thread.run_sync(call, abandon_on_cancel=True)
+    else:
+        await _done(loop, rounds, began + seconds)
     return outcome(asked, began)
+
+
+async def _done(loop: asyncio.AbstractEventLoop, rounds: list[Round], deadline: float) -> None:
+    changed = asyncio.Event()
+    is_over = False
+
+    def end() -> None:
+        nonlocal is_over
+        is_over = True
+        changed.set()
+
+    tell = partial(loop.call_soon_threadsafe, changed.set)
+    for each in rounds:
+        each.listeners.add(tell)
+    # Not the clock: a loop's own may be a little ahead.
+    timer = loop.call_later(max(0.0, deadline - time.monotonic()), end)
+    try:
+        while not is_over:
+            changed.clear()
+            if all(each.done.done() for each in rounds):
+                return
+            await changed.wait()
+    finally:
+        timer.cancel()
+        for each in rounds:
+            each.listeners.discard(tell)
 
 
 for _name in (FlushReport, flush, shutdown, aflush, ashutdown):

@@ -23,7 +23,7 @@ from .._drive import (
 )
 from .._errors import guard
 from .._snapshot import call_here, seen_as
-from .flushing import aflush, check_timeout, flush
+from .flushing import aflush, check_timeout, flush, is_awaited
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
@@ -119,12 +119,16 @@ def _awaited(coroutine: Any, limit: Callable[[], float]) -> Any:
 
 async def _await(unstarted: Unstarted, limit: Callable[[], float]) -> Any:
     try:
-        return await unstarted.take()
+        result = await unstarted.take()
+    except GeneratorExit:
+        flush(0)  # closed, and nobody is there to await anything
+        raise
     except BaseException as error:
         without_our_frames(error)
-        raise
-    finally:
         await aflush(limit())
+        raise
+    await aflush(limit())
+    return result
 
 
 def _streamed(kind: Any, function: Any, args: Any, kwargs: Any, limit: Callable[[], float]) -> Any:
@@ -172,17 +176,21 @@ class _AsyncGenerator:
 
     def asend(self, value: Any) -> Generator[Any, None, Any]:
         # Its steps are taken with next(), and a coroutine is no iterator.
-        return self._step(self._generator.asend(value)).__await__()
+        return self._step(self._generator.asend(value), is_closing=False).__await__()
 
     def athrow(self, error: BaseException) -> Generator[Any, None, Any]:
-        return self._step(self._generator.athrow(error)).__await__()
+        closing = isinstance(error, GeneratorExit)
+        return self._step(self._generator.athrow(error), is_closing=closing).__await__()
 
-    async def _step(self, step: Awaitable[Any]) -> Any:
+    async def _step(self, step: Awaitable[Any], is_closing: bool) -> Any:
         try:
             return await step
         except BaseException as error:
             without_our_frames(error)
-            await aflush(self._limit())
+            if is_awaited() and (is_closing or not isinstance(error, GeneratorExit)):
+                await aflush(self._limit())
+            else:
+                flush(0)  # the step itself is closed, or there is no loop any more
             raise
 
     def __getattr__(self, name: str) -> Any:

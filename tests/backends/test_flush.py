@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 from core.senders import Hanging, Sender, registered
 from core.support import LIMIT
 
@@ -37,6 +38,15 @@ async def test_a_flush_that_is_cancelled_leaves_others_what_it_asked_for():
         assert scope.cancelled_caught
         hanging.may_end.set()
         assert (await ctxtrace.aflush(LIMIT)).ok
+
+
+async def test_who_is_cancelled_already_has_it_sent_all_the_same():
+    hanging = Hanging()
+    with registered(hanging):
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await ctxtrace.aflush(LIMIT)
+        assert await anyio.to_thread.run_sync(hanging.has_begun)
 
 
 async def test_a_handler_is_flushed_after():

@@ -13,6 +13,7 @@ from core.senders import Hanging, Sender, registered
 from core.support import LIMIT, Boom
 
 import ctxtrace
+from ctxtrace.lifecycle import _rounds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,6 +91,82 @@ def test_who_says_that_it_could_not_send_has_failed() -> None:
         report = ctxtrace.flush()
     assert states(report) == {"sender": "failed"}
     assert str(report).startswith("sender: failed, 0.")
+
+
+def test_what_a_carrier_raises_beside_exceptions_ends_its_thread_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+
+    def leave(_: float) -> None:
+        leaving.asked.append("flush")
+        if len(leaving.asked) == 1:
+            raise SystemExit
+
+    leaving = Sender()
+    leaving.flush = leave  # type: ignore[method-assign]
+    with registered(leaving):
+        assert states(ctxtrace.flush()) == {"sender": "failed"}
+        assert states(ctxtrace.flush()) == {"sender": "flushed"}
+
+
+def test_a_flush_that_would_have_to_be_awaited_has_failed(caplog: pytest.LogCaptureFixture) -> None:
+    async def flush(_: float) -> None:
+        pass
+
+    sender = Sender("awaited")
+    sender.flush = flush  # type: ignore[assignment]
+    with registered(sender), caplog.at_level(logging.WARNING, "ctxtrace"):
+        (found,) = ctxtrace.flush().exporters
+    assert (found.state, found.detail) == ("failed", "TypeError")
+    assert "awaited failed in refuse_coroutine()" in caplog.text
+
+
+def test_a_flush_in_the_middle_of_a_flush_is_done_after_it() -> None:
+    # As the garbage collector may call one, in a thread that holds our locks.
+    class Nested(Hanging):
+        def flush(self, timeout: float) -> object:
+            if not self.asked:
+                reports.append(ctxtrace.flush())
+                self.may_end.set()
+            return super().flush(timeout)
+
+    reports: list[ctxtrace.FlushReport] = []
+    nested = Nested()
+    with registered(nested):
+        assert ctxtrace.flush().ok
+        assert states(reports[0]) == {"ctxtrace": "timed out"}
+        assert nested.has_begun()
+        assert nested.has_begun()
+
+
+def test_a_carrier_that_cannot_be_referred_to_weakly_is_not_kept() -> None:
+    class Slots:
+        __slots__ = ("name",)
+
+        def __init__(self) -> None:
+            self.name = "slots"
+
+        def pin(self) -> None:
+            return None
+
+        def clear(self) -> None:
+            pass
+
+        def variables(self) -> tuple[()]:
+            return ()
+
+        def flush(self, _: float) -> None:
+            pass
+
+    before = len(_rounds._of)
+    undo = ctxtrace.register_carrier(Slots())
+    assert ctxtrace.flush().ok
+    undo()
+    for thread in threading.enumerate():
+        if thread.name == "ctxtrace":
+            thread.join(LIMIT)
+    assert len(_rounds._of) == before
 
 
 def test_who_hangs_is_not_waited_for_and_holds_up_nobody() -> None:
@@ -188,6 +265,15 @@ def test_shutdown_has_each_end_once_and_asks_nobody_after_it() -> None:
     assert sender.asked == ["shutdown"]
 
 
+def test_shutdown_that_failed_is_tried_again() -> None:
+    sender = Sender()
+    sender.answer = False
+    with registered(sender):
+        assert not ctxtrace.shutdown().ok
+        assert not ctxtrace.shutdown().ok
+    assert sender.asked == ["shutdown", "shutdown"]
+
+
 def test_shutdown_of_who_knows_only_to_flush_flushes() -> None:
     sender = Sender()
     sender.shutdown = None  # type: ignore[method-assign,assignment]
@@ -282,3 +368,4 @@ def test_to_wait_for_ever_is_to_wait_as_long_as_can_be_waited() -> None:
     sender = Sender()
     with registered(sender):
         assert ctxtrace.flush(float("inf")).ok
+        assert ctxtrace.flush(10**400).ok

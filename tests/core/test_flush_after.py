@@ -8,6 +8,7 @@ import copy
 import gc
 import inspect
 import pickle
+import types
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -134,6 +135,32 @@ def test_a_stream_that_is_closed_or_dropped_is_flushed_after(sender: Sender) -> 
     del dropped
     gc.collect()
     assert sender.asked == ["flush", "flush"]
+
+
+def test_what_is_closed_where_no_loop_runs_is_flushed_and_raises_nothing(sender: Sender) -> None:
+    @types.coroutine
+    def stop() -> Generator[None, None, None]:
+        yield
+
+    @ctxtrace.flush_after
+    async def handler() -> None:
+        await stop()
+
+    @ctxtrace.flush_after
+    async def stream() -> AsyncGenerator[int, None]:
+        yield 1
+        await stop()
+
+    coroutine, closing = handler(), stream()
+    coroutine.send(None)
+    coroutine.close()
+    with contextlib.suppress(StopIteration):
+        closing.__anext__().send(None)
+    ended = closing.aclose()
+    with contextlib.suppress(StopIteration):
+        ended.send(None)
+    assert ctxtrace.flush().ok  # after those that were begun and not waited for
+    assert len(sender.asked) >= 2
 
 
 async def test_an_async_stream_that_is_closed_or_dropped_is_flushed_after(sender: Sender) -> None:

@@ -148,6 +148,33 @@ def test_a_thread_of_a_library_that_ends_is_waited_for() -> None:
     assert (ended.arrived, ended.status, ended.errors) == (["sent by itself"], 0, "")
 
 
+def test_threads_of_the_program_are_waited_for_as_python_does() -> None:
+    ended = run(
+        """
+        class Sending(Tracer):
+            name = "sending"
+            def ending(self, bounded):
+                return [thread]
+
+        class Raising(threading.Thread):
+            def join(self, timeout=None):
+                raise RuntimeError("as some do, with what run() raised")
+
+        def work():
+            threading.main_thread().join()
+            os.write(1, b"work is done\\n")
+
+        thread = threading.Thread(target=threading.main_thread().join)
+        for each in (thread, Raising(target=threading.main_thread().join)):
+            each.start()
+        threading.Thread(target=work).start()
+        ctxtrace.register_carrier(Sending())
+        ctxtrace.flush_on_exit()
+        """
+    )
+    assert (ended.arrived, ended.errors, ended.status) == (["work is done"], "", 0)
+
+
 # Signals.
 
 

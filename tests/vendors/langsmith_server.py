@@ -88,5 +88,7 @@ def all_threads_ended() -> Iterator[None]:
     """Wait for the threads that the block started: they have had their turn then."""
     before = set(threading.enumerate())
     yield
-    for thread in set(threading.enumerate()) - before:
-        thread.join()
+    while new := set(threading.enumerate()) - before:
+        for thread in new:
+            if thread.ident is not None:  # or it is only about to start, and cannot be joined
+                thread.join()
