@@ -96,7 +96,8 @@ def test_who_says_that_it_could_not_send_has_failed() -> None:
 def test_what_a_carrier_raises_beside_exceptions_ends_its_thread_and_nothing_else(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    told = threading.Event()
+    monkeypatch.setattr(threading, "excepthook", lambda _: told.set())
 
     def leave(_: float) -> None:
         leaving.asked.append("flush")
@@ -108,6 +109,7 @@ def test_what_a_carrier_raises_beside_exceptions_ends_its_thread_and_nothing_els
     with registered(leaving):
         assert states(ctxtrace.flush()) == {"sender": "failed"}
         assert states(ctxtrace.flush()) == {"sender": "flushed"}
+    assert told.wait(LIMIT)
 
 
 def test_a_flush_that_would_have_to_be_awaited_has_failed(caplog: pytest.LogCaptureFixture) -> None:
