@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ctxtrace import _reporting, _run, patches
+from ctxtrace import _reporting, _run, _spawned, patches
 from ctxtrace.cli import main
+from ctxtrace.lifecycle import exits
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,6 +75,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         return run
 
     monkeypatch.setattr(patches, "install", install)
+    monkeypatch.setattr(exits, "flush_on_exit", lambda: None)
+    monkeypatch.setattr(_spawned, "_follow", lambda *_: None)
     monkeypatch.setattr(_run, "run_path", runs("path"))
     monkeypatch.setattr(_run, "run_module", runs("module"))
     return asked
@@ -103,6 +106,17 @@ def test_what_comes_after_the_program_is_the_programs(
 ) -> None:
     assert main(["run", *arguments]) == 0
     assert asked == [DEFAULTS, *expected]
+
+
+@pytest.mark.parametrize(("options", "flushes"), [((), 1), (("--no-flush",), 0)])
+def test_the_program_is_flushed_at_its_end_unless_it_is_not_to_be(
+    options: tuple[str, ...], flushes: int, asked: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[bool] = []
+    monkeypatch.setattr(exits, "flush_on_exit", lambda: flushed.append(True))
+    main(["run", *options, "s.py", "--no-flush"])
+    assert len(flushed) == flushes
+    assert asked == [DEFAULTS, "path", "s.py", ["--no-flush"]]
 
 
 @pytest.mark.parametrize("variables", [["--variables=trace"], ["--variables", "trace"]])

@@ -158,7 +158,7 @@ def test_a_signal_kills_a_child_after_what_it_recorded_was_sent() -> None:
             record("by the child")
             signal.raise_signal(signal.SIGTERM)
             threading.Event().wait()
-        print(os.WTERMSIG(os.waitpid(child, 0)[1]))
+        print(os.WTERMSIG(os.waitpid(child, 0)[1]), flush=True)
         """
     )
     assert ended.arrived == ["by the child", "15"]
@@ -272,7 +272,7 @@ def test_a_signal_to_a_child_that_is_being_forked_does_not_send_what_is_its_pare
         child = os.fork()
         if not child:
             threading.Event().wait()
-        print(os.WTERMSIG(os.waitpid(child, 0)[1]))
+        print(os.WTERMSIG(os.waitpid(child, 0)[1]), flush=True)
         """
     )
     assert ended.arrived == ["by the child", "15", "by the parent"]
