@@ -45,7 +45,7 @@ class Client:
         if "timeout" in inspect.signature(client.flush).parameters:
             client.flush(timeout=timeout)
         else:
-            # Before LangSmith 0.7: without a limit, and of the two only the one or the other.
+            # An earlier version: without a limit, and of queue and buffer only one.
             if not _wait_until_sent(client.tracing_queue, deadline):
                 return False
             client.flush()
@@ -189,7 +189,7 @@ def _send_what_is_queued(client: Any) -> None:
 
 def _handler(sending: Any, client: Any, multipart: bool) -> Callable[[Any], Any]:
     mode = getattr(client, "_tracing_mode", None)
-    if mode is None:  # before LangSmith 0.6, where it is the same for all clients
+    if mode is None:  # an earlier version, where it is the same for all clients
         hybrid, otel = sending.get_tracing_mode()
         mode = "hybrid" if hybrid else "otel" if otel else "langsmith"
     queue = client.tracing_queue

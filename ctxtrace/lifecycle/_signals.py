@@ -14,7 +14,7 @@ A signal that comes at the very moment when the main thread begins to wait, for 
 is taken note of and does not wake it: Python runs its handler when that wait is over. The default
 would have killed it. For a signal that comes by chance that moment is too short to matter; but
 `multiprocessing.Pool` terminates its workers just when they begin to wait for more work. In such a
-process `be_sure_to_wake` sees to it.
+process `_be_sure_to_wake` sees to it.
 """
 
 from __future__ import annotations

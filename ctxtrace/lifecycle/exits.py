@@ -68,10 +68,8 @@ class ExitFlush:
         return f"<ctxtrace.flush_on_exit: {state}>"
 
     def _flush(self) -> None:
-        done = threading.Event()
-        helpers.run(partial(_flush_and_tell, self.timeout, done))
-        # Not for that alone: to find out what is to be flushed may take imports and their locks.
-        done.wait(self.timeout)
+        # Not for the flush alone: to find out what is to be flushed may take imports' locks.
+        _call_within(self.timeout, partial(_flush_all, self.timeout))
 
     def ends_by_itself(self, exporter: Exporter) -> bool:
         """Whether an exporter's own exit handler comes after ours."""
@@ -174,23 +172,24 @@ def _exit() -> None:
 
 def _bounded(left: TimeLeft, call: Callable[[], Any]) -> Callable[[], Any]:
     def call_for_no_longer() -> None:
-        done = threading.Event()
         with left:
-            helpers.run(partial(_call_and_tell, call, done))
-            done.wait(left())
+            _call_within(left(), call)
 
     return call_for_no_longer
 
 
-def _call_and_tell(call: Callable[[], Any], done: threading.Event) -> None:
-    try:
-        call()
-    finally:
-        done.set()
+def _call_within(seconds: float, call: Callable[[], Any]) -> None:
+    """Have a helper call it; return when it has, or when the time is over."""
+    done = threading.Event()
 
+    def call_and_tell() -> None:
+        try:
+            call()
+        finally:
+            done.set()
 
-def _flush_and_tell(seconds: float, done: threading.Event) -> None:
-    _call_and_tell(partial(_flush_all, seconds), done)
+    helpers.run(call_and_tell)
+    done.wait(seconds)
 
 
 def _flush_all(seconds: float) -> None:

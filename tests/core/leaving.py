@@ -53,9 +53,9 @@ def start(code: str, *, under: tuple[str, ...] = (), folder: Path | None = None)
     return Running(TRACER + textwrap.dedent(code), under, folder)
 
 
-def run(code: str, **how: Path) -> Ended:
+def run(code: str, *, folder: Path | None = None) -> Ended:
     """Run a program to its end."""
-    return start(code, folder=how.get("folder")).ended()
+    return start(code, folder=folder).ended()
 
 
 class Running:
