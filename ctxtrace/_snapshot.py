@@ -49,7 +49,9 @@ def settle(context: Context, *, here: bool) -> Context:
     """Make a copied context true of this thread, or of one that runs nothing yet."""
     for module, name in _OF_THE_THREAD:
         library = sys.modules.get(module)
-        variable = None if library is None else getattr(library, name, None)
+        if library is None:
+            continue
+        variable = getattr(library, name, None)
         if variable is not None:
             value = variable.get(None) if here else None
             if context.get(variable) != value:
@@ -72,23 +74,36 @@ class _Pinned(partial[_T]):
     pins: object
 
 
-def cross(function: Callable[..., _T]) -> Callable[..., _T]:
-    """Capture the current context for one call of `function`, in another thread.
+def crossing() -> Callable[..., Any]:
+    """Capture the current context for one call, in another thread.
 
-    The result runs the function in that context without a Python frame of its own: the user's
-    tracebacks stay as they are, and no frame is left to hold the pins.
+    The result is called there with the function and its arguments. It runs the function in that
+    context without a Python frame of its own: the user's tracebacks stay as they are, and no
+    frame is left to hold the pins.
     """
+    # Written for speed: this is at every submit() of a program.
     context = copy_context() if on_copy is None else on_copy()
-    return _crossing(context, take_pins(), function)
+    pins = take_pins()
+    settle(context, here=False)
+    return context.run if pins is None else _pinned(pins, context.run)
+
+
+def cross(function: Callable[..., _T]) -> Callable[..., _T]:
+    """Do what `crossing` does, for a function that is known already."""
+    return _crossing(copy_context() if on_copy is None else on_copy(), take_pins(), function)
 
 
 def _crossing(context: Context, pins: object, function: Callable[..., _T]) -> Callable[..., _T]:
     settle(context, here=False)
     if pins is None:
         return partial(context.run, function)
-    crossing: _Pinned[_T] = _Pinned(context.run, function)
-    crossing.pins = pins
-    return crossing
+    return _pinned(pins, context.run, function)
+
+
+def _pinned(pins: object, *call: Callable[..., Any]) -> Callable[..., Any]:
+    pinned: _Pinned[Any] = _Pinned(*call)
+    pinned.pins = pins
+    return pinned
 
 
 def release(crossing: Callable[..., Any]) -> None:
@@ -352,9 +367,10 @@ class Snapshot:
         return Overlay(lambda: values_of(settle(context.copy(), here=True)), self._pins)
 
 
-def bind(snapshot: Snapshot, function: Callable[..., _T]) -> Callable[..., _T]:
-    """Give `function` a copy of a snapshot's context for one call, in another thread."""
-    return _crossing(snapshot._context.copy(), snapshot._pins, function)
+def crossing_of(snapshot: Snapshot) -> Callable[..., Any]:
+    """Do what `crossing` does, with a copy of a snapshot's context."""
+    context = settle(snapshot._context.copy(), here=False)
+    return context.run if snapshot._pins is None else _pinned(snapshot._pins, context.run)
 
 
 def call_within(snapshot: Snapshot, function: Callable[..., _T], *args: Any) -> _T:

@@ -9,11 +9,12 @@ import weakref
 from collections import deque
 from concurrent.futures import Executor
 from contextvars import Context
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._compat import without_our_frames
-from .._snapshot import Snapshot, bind, capture, cross, release
+from .._snapshot import Snapshot, capture, cross, crossing, crossing_of, release
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -25,11 +26,17 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 
-class Future(concurrent.futures.Future[_T]):
-    """A standard future whose callbacks run in the context of whoever added them."""
+class _Callbacks(list[Any]):
+    """The callbacks of a standard future, each in the context of whoever added it.
 
-    def add_done_callback(self, fn: Callable[[concurrent.futures.Future[_T]], object]) -> None:
-        super().add_done_callback(_Callback(fn))
+    The future appends to this list while its call is not over. Afterwards it calls what is added
+    at once, where it is added, which crosses nothing.
+    """
+
+    __slots__ = ()
+
+    def append(self, fn: Callable[[Any], object]) -> None:
+        super().append(_Callback(fn))
 
 
 class _Callback:
@@ -59,29 +66,25 @@ class _Callback:
 class _Item:
     """The function of one `map` call, bound to the snapshot that map() took."""
 
-    __slots__ = ("_fn", "_snapshot")
+    __slots__ = ("fn", "snapshot")
 
     def __init__(self, snapshot: Snapshot, fn: Callable[..., Any]) -> None:
-        self._snapshot = snapshot
-        self._fn = fn
-
-    def crossing(self) -> Callable[..., Any]:
-        return bind(self._snapshot, self._fn)
+        self.snapshot = snapshot
+        self.fn = fn
 
     def __call__(self, *args: Any) -> Any:
         # Reached where a subclass's submit() puts something around what it is given.
-        return self.crossing()(*args)
+        return crossing_of(self.snapshot)(self.fn, *args)
 
 
-def _crossing_of(fn: Callable[..., Any]) -> Callable[..., Any]:
-    return fn.crossing() if isinstance(fn, _Item) else cross(fn)
-
-
-def _adopt(future: concurrent.futures.Future[_T]) -> concurrent.futures.Future[_T]:
-    # The executor makes it inside its own submit() and has no hook to make another.
+def _carry_callbacks(future: concurrent.futures.Future[Any]) -> None:
+    # The executor makes the future inside its own submit(), and has no hook to make another; to
+    # change its class would make whatever is done with it slower. It may be done by now, and has
+    # called what it had; nobody else can have added anything since.
     if type(future) is concurrent.futures.Future:
-        future.__class__ = Future
-    return future
+        state: Any = future
+        if state._done_callbacks == []:
+            state._done_callbacks = _Callbacks()
 
 
 class _MapsOneSnapshot(Executor):
@@ -201,14 +204,20 @@ class ThreadPoolExecutor(_MapsOneSnapshot, concurrent.futures.ThreadPoolExecutor
             RuntimeError: The pool, or the interpreter, was shut down.
             concurrent.futures.BrokenExecutor: An initializer failed.
         """
-        # In an empty context, because a worker that is started now may inherit this one:
-        # on free-threaded builds, and where somebody patched Thread.start().
-        crossing = _crossing_of(fn)
+        given: Any = fn
+        if type(given) is _Item:
+            call, given = crossing_of(given.snapshot), given.fn
+        else:
+            call = crossing()
         try:
-            return _adopt(Context().run(super().submit, crossing, *args, **kwargs))
+            # In an empty context, because a worker that is started now may inherit this one: on
+            # free-threaded builds, and where somebody patched Thread.start().
+            future = Context().run(super().submit, call, given, *args, **kwargs)
         except BaseException:
-            release(crossing)
+            release(call)
             raise
+        _carry_callbacks(future)
+        return future
 
 
 class _WrappedExecutor(Executor):
@@ -218,7 +227,15 @@ class _WrappedExecutor(Executor):
         self._executor = executor
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        return _adopt(self._executor.submit(_crossing_of(fn), *args, **kwargs))
+        # Bound, so that the executor finds the arguments that it may look at where they were.
+        given: Any = fn
+        if type(given) is _Item:
+            call: Any = partial(crossing_of(given.snapshot), given.fn)
+        else:
+            call = cross(given)
+        future = self._executor.submit(call, *args, **kwargs)
+        _carry_callbacks(future)
+        return future
 
     def shutdown(self, *args: Any, **kwargs: Any) -> None:
         self._executor.shutdown(*args, **kwargs)

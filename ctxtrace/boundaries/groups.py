@@ -61,10 +61,9 @@ def _carrying(kind: Any) -> Any:
         __slots__ = ()
 
         async def start(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-            above: Any = super()
             start = _Start(take_pins())
             try:
-                return await above.start(start.seen_as(func), *args, **kwargs)
+                return await kind.start(self, start.seen_as(func), *args, **kwargs)
             except BaseException as error:
                 start.give_up()
                 without_our_frames(error)
@@ -82,29 +81,33 @@ def _carrying(kind: Any) -> Any:
                 context: Context | None = None,
                 **kwargs: Any,
             ) -> Any:
-                if context is not None:
+                if context is None:
+                    pins = take_pins()
+                else:
                     kwargs["context"] = context
-                above: Any = super()
-                # In a copy, because the context itself may be the one that is running now.
-                start = _Start(take_pins() if context is None else context.copy().run(take_pins))
+                    # In a copy, because the context itself may be the one that is running now.
+                    pins = context.copy().run(take_pins)
+                start = None if pins is None else _Start(pins)
                 try:
-                    if start.pins is not None and name is None:
+                    if start is None:
+                        return kind.create_task(self, coro, name=name, **kwargs)
+                    if name is None:
                         name = _name_of(coro)
-                    return above.create_task(start.around(coro), name=name, **kwargs)
+                    return kind.create_task(self, start.around(coro), name=name, **kwargs)
                 except BaseException as error:
-                    start.give_up()
+                    if start is not None:
+                        start.give_up()
                     without_our_frames(error)
                     raise
                 finally:
-                    del start, coro, context, kwargs
+                    del start, pins, coro, context, kwargs
 
         else:
 
             def start_soon(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-                above: Any = super()
                 start = _Start(take_pins())
                 try:
-                    return above.start_soon(start.seen_as(func), *args, **kwargs)
+                    return kind.start_soon(self, start.seen_as(func), *args, **kwargs)
                 except BaseException as error:
                     start.give_up()
                     without_our_frames(error)

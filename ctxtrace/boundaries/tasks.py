@@ -12,11 +12,12 @@ import sys
 from asyncio import Task
 from contextvars import Context
 from functools import partial
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._compat import TASKS_TAKE_CONTEXT
 from .._drive import Steps
-from .._snapshot import cross
+from .._snapshot import crossing
 from ..carriers import take_pins
 from .executors import refuse_other_processes
 
@@ -59,7 +60,8 @@ def _spawn(
     context: Context | None,
     kwargs: dict[str, Any],
 ) -> Task[_T]:
-    if not asyncio.iscoroutine(coro) and callable(coro):
+    # The common kind first: asyncio.iscoroutine() takes as long as all the rest of this.
+    if type(coro) is not CoroutineType and not asyncio.iscoroutine(coro) and callable(coro):
         raise TypeError(
             f"{who}() takes a coroutine, and {coro!r} is a function that was not called. "
             f"Write {who}({getattr(coro, '__name__', 'function')}(...))."
@@ -68,6 +70,7 @@ def _spawn(
     if context is None:
         pins = take_pins()
     else:
+        _check_context(context)
         # The child's parent is what is current in that context. In a copy, because the
         # context itself may be the one that is running now.
         pins = context.copy().run(take_pins)
@@ -75,9 +78,11 @@ def _spawn(
             kwargs["context"] = context
         else:
             coro = Steps.of(context, coro)
+    if pins is None:
+        return create(coro, name=name, **kwargs) if kwargs else create(coro, name=name)
     try:
         task = create(coro, name=name, **kwargs)
-        if pins is not None and not task.done():
+        if not task.done():
             task.add_done_callback(_Pins(pins))
         return task
     finally:
@@ -111,8 +116,6 @@ def create_task(
         TypeError: `coro` is not a coroutine, or `context` is not a context.
         RuntimeError: No loop is running in this thread.
     """
-    if context is not None:
-        _check_context(context)
     return _spawn("create_task", asyncio.create_task, coro, name, context, kwargs)
 
 
@@ -140,8 +143,6 @@ class TaskGroup(_TaskGroup):
             TypeError: `coro` is not a coroutine, or `context` is not a context.
             RuntimeError: The group was not entered, is shutting down, or is finished.
         """
-        if context is not None:
-            _check_context(context)
         return _spawn("create_task", super().create_task, coro, name, context, kwargs)
 
 
@@ -212,7 +213,7 @@ async def to_thread(func: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwar
         What the function returns.
     """
     loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(None, cross(partial(func, *args, **kwargs)))
+    return await loop.run_in_executor(None, partial(crossing(), func, *args, **kwargs))
 
 
 def run_in_executor(
@@ -242,7 +243,7 @@ def run_in_executor(
             f"coroutines cannot be used with run_in_executor(), and {func!r} is a coroutine "
             "function: await it, or start it with create_task()"
         )
-    return loop.run_in_executor(executor, cross(func), *args)
+    return loop.run_in_executor(executor, crossing(), func, *args)
 
 
 for _name in (TaskGroup, create_task, gather, run_in_executor, to_thread):

@@ -43,7 +43,9 @@ _modules_seen = 0
 # Replaced, never changed: readers take no lock.
 _waiting: tuple[tuple[str, str], ...] = BUILT_IN
 _active: tuple[Carrier, ...] = ()
-_pinning: tuple[tuple[str, Callable[[], object]], ...] = ()
+# Those that pin: what the log calls it, its pin(), and for a built-in one what gives None where no
+# run is current.
+_pinning: tuple[tuple[str, Callable[[], object], Callable[[], object] | None], ...] = ()
 # Those that can name the current run, each with what the log calls it, and those that know whether
 # the context says that work is traced: for who looks at every crossing, and has looked for new ones
 # when a run began.
@@ -56,7 +58,10 @@ def take_pins() -> tuple[object, ...] | None:
     if _waiting and len(sys.modules) != _modules_seen:
         _look_for_libraries()
     pins = None
-    for who, pin in _pinning:
+    for who, pin, peek in _pinning:
+        # A context variable's own get(), which cannot fail: mostly that is all there is to do.
+        if peek is not None and peek() is None:
+            continue
         held = guard(who, pin)
         if held is not None:
             pins = (held,) if pins is None else (*pins, held)
@@ -203,7 +208,7 @@ def _replace(carriers: list[Carrier]) -> None:
     naming = tuple((called(each), each) for each in carriers if hasattr(each, "current"))
     switched = tuple(each for each in carriers if hasattr(each, "is_on"))
     _pinning = tuple(
-        (called(carrier), carrier.pin)
+        (called(carrier), carrier.pin, getattr(carrier, "_peek", None))
         for carrier in carriers
         if getattr(type(carrier), "pin", None) is not Carrier.pin
     )

@@ -17,7 +17,7 @@ import os
 import sys
 import traceback
 import weakref
-from contextvars import ContextVar, copy_context
+from contextvars import Context, ContextVar, copy_context
 from datetime import timedelta
 from functools import partial
 from importlib import import_module
@@ -28,7 +28,6 @@ from . import Carrier, _langsmith_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from contextvars import Context
     from types import FrameType
 
     from . import StreamEnd
@@ -69,13 +68,13 @@ class _LangSmith(Carrier):
 
     def __init__(self, parent: ContextVar[Any], weak: bool) -> None:
         self._parent = parent
-        self._get: Callable[[], Any] = parent.get
+        self._peek: Callable[[], Any] = parent.get
         self._weak = self.holds_weakly = weak
         self._is_on: Callable[[], Any] = sys.modules[_CONTEXT]._TRACING_ENABLED.get
         self._variables: tuple[ContextVar[Any], ...] = ()
 
     def pin(self) -> object | None:
-        run = self._get()
+        run = self._peek()
         if run is None:
             return None
         if self._weak:
@@ -92,7 +91,7 @@ class _LangSmith(Carrier):
         return run
 
     def current(self) -> tuple[object, str] | None:
-        run = self._get()
+        run = self._peek()
         if run is None or (self._weak and (run := run()) is None):
             return None
         fields = run.__dict__  # past pydantic's own __getattr__
@@ -102,7 +101,7 @@ class _LangSmith(Carrier):
         return self._is_on() in (True, "local")
 
     def _run(self) -> Any:
-        run = self._get()
+        run = self._peek()
         return run() if run is not None and self._weak else run
 
     def clear(self) -> None:
@@ -145,7 +144,7 @@ class _LangSmith(Carrier):
         return container.get("context")
 
     def revive(self, pin: Any) -> None:
-        reference = self._get()
+        reference = self._peek()
         if not self._weak or reference is None or not hasattr(pin, "child_runs"):
             return
         current = reference()
@@ -242,6 +241,7 @@ def make() -> Carrier:
     for name, weak in (("_PARENT_RUN_TREE_REF", True), ("_PARENT_RUN_TREE", False)):
         parent = getattr(context, name, None)
         if isinstance(parent, ContextVar):
+            Context().run(parent.get)  # so it has a default, and never fails
             return _LangSmith(parent, weak)
     raise LookupError(
         f"{_CONTEXT} has neither _PARENT_RUN_TREE_REF nor _PARENT_RUN_TREE: this version of "

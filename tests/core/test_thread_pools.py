@@ -400,15 +400,21 @@ def test_a_callback_runs_in_the_context_of_who_added_it_once(ada):
     assert result_of_a_callback(OURS, finished=False) == ["grace"]
 
 
-def test_a_callback_added_after_the_call_finished_runs_in_the_context_of_who_added_it(ada):
-    assert result_of_a_callback(OURS, finished=True) == ["grace"]
+@both
+def test_a_callback_added_after_the_call_finished_is_called_at_once_as_by_the_standard_pool(
+    make, ada
+):
+    # By who adds it, in its own context: nothing is crossed.
+    assert result_of_a_callback(make, finished=True) == ["grace"]
 
 
-def test_what_a_callback_added_after_the_call_sets_is_not_seen_by_who_added_it(ada):
-    with OURS(1) as pool:
-        future = pool.submit(user)
-    future.add_done_callback(lambda _: USER.set("mary"))
-    assert user() == "ada"
+@both
+def test_a_callback_that_is_added_twice_is_called_twice(make):
+    called = []
+    with make(1) as pool, Gate(pool) as gate:
+        gate.future.add_done_callback(called.append)
+        gate.future.add_done_callback(called.append)
+    assert called == [gate.future, gate.future]
 
 
 def test_a_callback_of_a_cancelled_call_runs_in_the_context_of_who_added_it():
