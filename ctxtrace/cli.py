@@ -14,6 +14,8 @@ from ._terminal import takes, wants_color
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ._demo import Comparison
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status.
@@ -56,6 +58,11 @@ def _add_demo(commands: Any) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print the same as JSON")
     parser.add_argument("--ascii", action="store_true", help="draw with ASCII characters alone")
+    parser.add_argument(
+        "--svg",
+        metavar="FOLDER",
+        help="also write both as one picture, before-and-after.light.svg and .dark.svg",
+    )
     parser.set_defaults(run=_demo, parser=parser)
 
 
@@ -71,7 +78,7 @@ def _demo(options: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 2
-    found = demo.compare()
+    found = _compared(options)
     if options.json:
         import json
 
@@ -80,6 +87,24 @@ def _demo(options: argparse.Namespace) -> int:
         ascii = options.ascii or not takes(sys.stdout, "├─└│✗")
         print(demo.render(found, ascii=ascii, color=wants_color(sys.stdout)))
     return 0 if found.whole else 1
+
+
+def _compared(options: argparse.Namespace) -> Comparison:
+    """Run the demo's program, and write its picture if there is to be one."""
+    from . import _demo as demo
+
+    if options.svg is None:
+        return demo.compare()
+    from ._demo import _pictures
+
+    try:
+        # Before the program has run, not after.
+        folder = _pictures.make_folder(options.svg)
+        found = demo.compare()
+        _pictures.write(found, folder)
+    except OSError as error:
+        _refuse(options, f"cannot write {error.filename!r}: {error.strerror}")
+    return found
 
 
 # Those of `run` whose value may be the next argument.

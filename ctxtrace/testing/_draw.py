@@ -23,6 +23,24 @@ class _Pen(NamedTuple):
     cross: str
 
 
+class DrawnRun(NamedTuple):
+    """What a picture says of a run.
+
+    Attributes:
+        depth: How many runs are above it.
+        name: Its name, as it may be shown.
+        marks: What is wrong with it: split, orphan, error, unfinished.
+        place: The task or the thread in which a split began, or "".
+        source: Who recorded it.
+    """
+
+    depth: int
+    name: str
+    marks: list[str]
+    place: str
+    source: str
+
+
 _UNICODE = _Pen("├─ ", "└─ ", "│  ", "   ", "✗")
 _ASCII = _Pen("|- ", "`- ", "|  ", "   ", "x")
 
@@ -53,6 +71,25 @@ def draw_by_start(
         unfinished: What to mark as such, if not the unfinished runs of the forest.
     """
     pen = _ASCII if ascii else _UNICODE
+    runs = runs_by_start(forest, splits=splits, unfinished=unfinished)
+    lines: list[str] = []
+    for before, run in zip(_strokes([run.depth for run in runs], pen), runs):
+        text = f"{before}{run.name}"
+        if run.marks:
+            place = f" ({run.place})" if run.place else ""
+            text += _paint(f"  {pen.cross} {', '.join(run.marks)}{place}", "31", color)
+        lines.append(text)
+    drawing = "\n".join(lines)
+    return drawing.encode("ascii", "backslashreplace").decode() if ascii else drawing
+
+
+def runs_by_start(
+    forest: Forest,
+    *,
+    splits: Collection[Node] | None = None,
+    unfinished: Collection[Node] | None = None,
+) -> list[DrawnRun]:
+    """Return what a picture says of each run, a run before what is below it."""
     marked = {
         "split": set(forest.splits if splits is None else splits),
         "orphan": set(forest.orphans),
@@ -61,23 +98,14 @@ def draw_by_start(
     }
     # A list of our own, as a deep tree must not run into the recursion limit.
     left = [(root, 0) for root in reversed(forest.roots)]
-    nodes: list[tuple[Node, int]] = []
+    runs: list[DrawnRun] = []
     while left:
         node, depth = left.pop()
-        nodes.append((node, depth))
-        left.extend((child, depth + 1) for child in reversed(node.children))
-    lines: list[str] = []
-    for before, (node, _) in zip(_strokes([depth for _, depth in nodes], pen), nodes):
-        text = f"{before}{printable(node.name) or '?'}"
         marks = [mark for mark, those in marked.items() if node in those]
-        if marks:
-            said = ", ".join(marks)
-            # The task says more than the thread, which is the loop's, whatever the task.
-            place = _place(node) if {"split", "orphan"} & set(marks) else ""
-            text += _paint(f"  {pen.cross} {said}{place}", "31", color)
-        lines.append(text)
-    drawing = "\n".join(lines)
-    return drawing.encode("ascii", "backslashreplace").decode() if ascii else drawing
+        place = _place(node) if {"split", "orphan"} & set(marks) else ""
+        runs.append(DrawnRun(depth, printable(node.name) or "?", marks, place, node.source))
+        left.extend((child, depth + 1) for child in reversed(node.children))
+    return runs
 
 
 def _strokes(depths: list[int], pen: _Pen) -> list[str]:
@@ -103,9 +131,10 @@ def _strokes(depths: list[int], pen: _Pen) -> list[str]:
 
 
 def _place(node: Node) -> str:
+    # The task says more than the thread, which is the loop's, whatever the task.
     if node.task is not None:
-        return f" (task {printable(node.task)})"
-    return "" if node.thread is None else f" (thread {printable(node.thread)})"
+        return f"task {printable(node.task)}"
+    return "" if node.thread is None else f"thread {printable(node.thread)}"
 
 
 def _paint(text: str, code: str, color: bool) -> str:

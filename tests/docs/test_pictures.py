@@ -1,16 +1,22 @@
-"""The pictures in the README are what `ctxtrace demo` prints, and the reference is complete."""
+"""The pictures in the README are what `ctxtrace demo` makes, and the reference is complete."""
 
 from __future__ import annotations
 
 import re
+from html import unescape
 from pathlib import Path
 
 import pytest
 
 import ctxtrace
 from ctxtrace import _demo as demo
+from ctxtrace._demo._pictures import pictures as drawn_as_svg
+from ctxtrace.cli import main
+from ctxtrace.testing import Forest
+from ctxtrace.testing._forest import Record
 
 ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "docs" / "pictures"
 
 
 @pytest.fixture(scope="module")
@@ -32,13 +38,16 @@ def unnumbered(picture: str) -> list[str]:
 
 def test_the_first_picture_is_the_demos_before(pictures: list[str], found: demo.Comparison) -> None:
     drawn = found.before.draw(order="start")
-    numbers = tuple(int(number) for number in found.versions["LangSmith"].split(".")[:3])
-    if numbers < (0, 7, 30):
+    if holds_parents_strongly(found):
         # Here the late task does not split, which the README shows as it is today.
         drawn = drawn.replace("└─ LangGraph", "├─ LangGraph").replace("\n   ", "\n│  ")
         assert unnumbered(drawn) == unnumbered(older(pictures[0]))
     else:
         assert unnumbered(drawn) == unnumbered(pictures[0].rstrip("\n"))
+
+
+def holds_parents_strongly(found: demo.Comparison) -> bool:
+    return tuple(map(int, found.versions["LangSmith"].split(".")[:3])) < (0, 7, 30)
 
 
 def older(picture: str) -> str:
@@ -52,6 +61,55 @@ def older(picture: str) -> str:
 
 def test_the_second_picture_is_the_demos_after(pictures: list[str], found: demo.Comparison) -> None:
     assert found.after.draw(order="start") == pictures[1].rstrip("\n")
+
+
+def newer(forest: Forest) -> Forest:
+    """Put the late task where it is with a LangSmith that holds its parent weakly."""
+    return Forest.from_records(
+        Record(
+            node.id,
+            None if node.name == "remember" else node.parent_id,
+            node.name,
+            node.start,
+            node.ended,
+            node.error,
+            node.thread,
+            node.task,
+        )
+        for node in forest.nodes
+    )
+
+
+def test_the_drawn_pictures_are_those_of_the_demo(found: demo.Comparison) -> None:
+    if holds_parents_strongly(found):
+        found = found._replace(before=newer(found.before))
+    committed = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.iterdir()}
+    assert committed == drawn_as_svg(found)
+
+
+def test_the_demo_writes_them(
+    found: demo.Comparison, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo, "compare", lambda: found)
+    folder = tmp_path / "new" / "pictures"
+    assert main(["demo", "--svg", str(folder)]) == 0
+    written = {path.name: path.read_bytes().decode() for path in folder.iterdir()}
+    assert written == drawn_as_svg(found)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/index.md"])
+def test_a_page_shows_both_pictures_and_says_what_is_on_them(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    shown = re.findall(r"[\w./-]+\.svg", text)
+    named = {(ROOT / page).parent.joinpath(name).resolve() for name in shown}
+    assert named == {path.resolve() for path in FOLDER.iterdir()}
+    said = re.findall(r'alt="(.*?)"|^:alt: (.*)$', text, re.MULTILINE)
+    drawn = next(iter(FOLDER.iterdir())).read_text(encoding="utf-8")
+    counts = re.findall(r"\d+ traces?", unescape(re.findall("<desc>(.*)</desc>", drawn)[0]))
+    assert len(counts) == 2
+    for alt in map("".join, said):
+        assert re.findall(r"\d+ traces?", alt) == counts
+    assert said
 
 
 def test_the_reference_has_every_public_name() -> None:
