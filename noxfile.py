@@ -22,6 +22,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import zipfile
 from pathlib import Path
 
 import nox
@@ -98,6 +99,8 @@ MATRIX = [
 ]
 # All tests at once: those of the core beside vendors that are installed.
 WHOLE = f"tests-{NEWEST}(latest)"
+# The tests that the source distribution holds, run with what the wheel installs.
+PACKAGED = "package(core)"
 # Where coverage is measured, which makes the tests last twice as long: all tests on the oldest
 # Python and on the newest. What the other cells add is 0.1 % of the lines.
 MEASURED = [f"tests-{PYTHONS[0]}(bare)", WHOLE]
@@ -114,6 +117,7 @@ FROM_OUTSIDE = [
 ]
 LONG = [*FROM_OUTSIDE, "--ignore-glob=*/test_corpus*", "--ignore-glob=*/test_diagnosis*"]
 COUNTED = [
+    PACKAGED,
     *MATRIX,
     *(f"langsmith({version})" for version in LANGSMITHS),
     *(f"cpython({what}-{python})" for what, python in RUNNABLE_CPYTHON),
@@ -128,7 +132,6 @@ nox.options.sessions = [
     "lint",
     "types",
     "docs",
-    "package",
     *COUNTED,
     "coverage",
     "summary",
@@ -185,6 +188,21 @@ def _pytest(session: nox.Session, name: str, *where: str) -> None:
     session.run("coverage", "run", *arguments, env={**_count(name), "COVERAGE_FILE": str(data)})
 
 
+def _known_to_git(session: nox.Session) -> set[str]:
+    """What is checked out or new; not what git ignores, for that is left by builds and tests."""
+    whoever_owns_it = ("-c", "safe.directory=*")
+    files = ("ls-files", "--cached", "--others", "--exclude-standard")
+    listed = session.run("git", *whoever_owns_it, *files, external=True, silent=True)
+    return {name for name in str(listed).splitlines() if (ROOT / name).is_file()}
+
+
+def _must_be_the_same(session: nox.Session, archive: Path, has: set[str], known: set[str]) -> None:
+    if lacks := known - has:
+        session.error(f"{archive.name} lacks {', '.join(sorted(lacks))}")
+    if stray := has - known:
+        session.error(f"{archive.name} has what git does not know: {', '.join(sorted(stray))}")
+
+
 @nox.session(python=False)
 def clean(session: nox.Session) -> None:
     """Forget the results of earlier runs."""
@@ -213,31 +231,47 @@ def types(session: nox.Session) -> None:
 
 @nox.session(python=NEWEST)
 def docs(session: nox.Session) -> None:
-    """Build the documentation; a warning is an error."""
+    """Build the documentation; a warning is an error, and so is a name that leads nowhere."""
     _install(session, ".[all]", "--group", "docs")
-    session.run("sphinx-build", "-W", "--keep-going", "-q", "-b", "html", "docs", "docs/_build")
+    session.run(
+        "sphinx-build", "-E", "-n", "-W", "--keep-going", "-q", "-b", "html", "docs", "docs/_build"
+    )
 
 
 @nox.session(python=NEWEST)
-def package(session: nox.Session) -> None:
-    """Build the package, compare it with the checkout, and run the demo from it."""
-    built = Path(session.create_tmp()).resolve() / "dist"
-    shutil.rmtree(built, ignore_errors=True)
+@nox.parametrize("which", [nox.param(which, id=which) for which in ("core", "all")])
+def package(session: nox.Session, which: str) -> None:
+    """Build the package, compare it with the checkout, and run its tests and the demo."""
+    folder = Path(session.create_tmp()).resolve()
+    shutil.rmtree(folder / "dist", ignore_errors=True)
     # The wheel from the source distribution, so both are shown to be whole.
-    session.run("uv", "build", "--quiet", "--out-dir", str(built))
-    (wheel,) = built.glob("*.whl")
-    session.install(f"ctxtrace[cli] @ {wheel.as_uri()}")
-    listing = session.run("python", "-m", "zipfile", "--list", str(wheel), silent=True)
-    packed = {line.split()[0] for line in str(listing).splitlines() if line.strip()}
-    source = {
-        path.relative_to(ROOT).as_posix()
-        for path in (ROOT / "ctxtrace").rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
-    }
-    if missing := source - packed:
-        session.error(f"the wheel lacks {', '.join(sorted(missing))}")
-    with session.chdir(built):  # where the checkout cannot be imported
+    session.run("uv", "build", "--quiet", "--out-dir", str(folder / "dist"))
+    (wheel,) = (folder / "dist").glob("*.whl")
+    (source,) = (folder / "dist").glob("*.tar.gz")
+    shutil.rmtree(folder / "source", ignore_errors=True)
+    shutil.unpack_archive(source, folder / "source")
+    (tree,) = (folder / "source").iterdir()
+    known = _known_to_git(session)
+    unpacked = {path.relative_to(tree).as_posix() for path in tree.rglob("*") if path.is_file()}
+    _must_be_the_same(session, source, unpacked - {"PKG-INFO"}, known)
+    with zipfile.ZipFile(wheel) as archive:
+        packed = {name for name in archive.namelist() if ".dist-info/" not in name}
+    _must_be_the_same(session, wheel, packed, {name for name in known if name[:9] == "ctxtrace/"})
+
+    # The tests as the source distribution has them, and nothing to import but what is installed.
+    shutil.rmtree(tree / "ctxtrace")
+    extra, group, where = ("[all]", "integration", "tests")
+    if which == "core":
+        extra, group, where = ("", "test", "tests/core")
+    with session.chdir(tree):
+        session.install(f"ctxtrace{extra} @ {wheel.as_uri()}", "--group", group)
+        found = session.run("python", "-c", "print(__import__('ctxtrace').__file__)", silent=True)
+        if "site-packages" not in Path(str(found)).parts:
+            session.error(f"the tests would run with {found}")
+        _pytest(session, f"package({which})", where)
+        session.install(f"ctxtrace[cli] @ {wheel.as_uri()}", "--group", "package")
         session.run("ctxtrace", "demo")
+        session.run("twine", "check", "--strict", str(wheel), str(source))
 
 
 @nox.session(python=PYTHONS)
@@ -412,11 +446,20 @@ def traced_generators(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS)
 def bench(session: nox.Session) -> None:
-    """Measure what the boundaries cost, beside the peers'."""
+    """Measure what the boundaries cost, beside the peers'; docs/benchmarks.md shows it."""
+    assert isinstance(session.python, str)
+    _must_be(session, session.python)
     _install(session, ".[all]", "--group", "integration", "--group", "bench")
-    for file in sorted((ROOT / "benchmarks").glob("bench_*.py")):
-        session.run("python", str(file), *session.posargs)
-    session.run("python", "benchmarks/memory_queues.py")
+    session.run("python", "benchmarks/run.py", *session.posargs)
+
+
+@nox.session(python=PYTHONS)
+def comparison(session: nox.Session) -> None:
+    """Cross every boundary with each peer's tools, and with ctxtrace, and say what became of it."""
+    assert isinstance(session.python, str)
+    _must_be(session, session.python)
+    _install(session, ".[all]", "--group", "comparison")
+    session.run("python", "tests/comparison/run_comparison.py", *session.posargs)
 
 
 @nox.session(python=NEWEST)

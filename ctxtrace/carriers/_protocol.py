@@ -102,13 +102,13 @@ class StreamEnd(NamedTuple):
     """What is known of a stream when it has ended; see `Carrier`."""
 
     outputs: Any
-    """What the stream gave: joined, reduced or as a list. None where it was not recorded."""
+    """What the stream gave, joined, reduced or as a list. None where it was not recorded."""
 
     error: Exception | None
     """What the stream failed with."""
 
     closed_early: bool
-    """Whether its consumer ended it: by break, close, cancellation, or by dropping it."""
+    """Whether its consumer ended it, by break, close, cancellation, or by dropping it."""
 
     chunks: int
     """How many chunks it gave."""

@@ -20,7 +20,7 @@ class Fix(NamedTuple):
     """The one change that keeps the run where it belongs."""
 
     use: str
-    """The public name of ctxtrace that it is made with: ``"ThreadPoolExecutor"``."""
+    """The public name of ctxtrace that it is made with, such as ``"ThreadPoolExecutor"``."""
 
     text: str
     """What to write."""

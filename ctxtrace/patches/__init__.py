@@ -47,7 +47,7 @@ class Site(NamedTuple):
     """One place in a library that `install` changes, and what became of it."""
 
     name: str
-    """What to switch it off by: ``install(skip=[name])``. Several places may share a name."""
+    """What ``install(skip=[name])`` switches it off by. Several places may share a name."""
 
     target: str
     """What is changed there, by its full name."""

@@ -117,7 +117,7 @@ class Recording:
 
     @property
     def tree(self) -> str:
-        """All trees as text: the names, indented, each with a line end.
+        """All trees as text, which is the names, indented, each with a line end.
 
         The same for each run of one concurrent program: siblings are sorted, equal ones
         collapsed (``look_up x 3``). For ``assert trace_capture.tree == ...`` and for snapshots.

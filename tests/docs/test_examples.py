@@ -164,9 +164,10 @@ def test_the_readme_has_two_commands_and_the_second_is_what_ci_runs() -> None:
     assert f"\n  {TESTS}\n" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 
-def test_the_links_of_the_readme_lead_somewhere() -> None:
-    # Sphinx looks at those of docs/, and does not read the README.
-    for link in re.findall(r"\]\(([^)]+)\)", README.read_text(encoding="utf-8")):
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_the_links_of_a_page_outside_of_the_documentation_lead_somewhere(page: str) -> None:
+    # Sphinx looks at those of docs/ alone.
+    for link in re.findall(r"\]\(([^)]+)\)", (ROOT / page).read_text(encoding="utf-8")):
         path, _, anchor = link.partition("#")
         target = ROOT / path
         assert target.is_file(), link
