@@ -9,7 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from .._errors import guard
-from . import _tape
+# Nothing is left to be imported when a recording ends: it may do so with the interpreter.
+from . import _langsmith_clients, _langsmith_switches, _tape
 from ._imports import when_imported
 from ._langsmith_switches import Replaced
 
@@ -51,8 +52,6 @@ def listening(runs: _tape.Runs, *, watch: bool) -> Generator[None, None, None]:
         RuntimeError: This LangSmith is not laid out as the known ones are, so that a run could
             get past the recorder.
     """
-    from ._langsmith_switches import hidden
-
     global _listeners, _recorders
     with _lock:
         _listeners += 1
@@ -63,7 +62,7 @@ def listening(runs: _tape.Runs, *, watch: bool) -> Generator[None, None, None]:
             _turn()
         for module in (_CLIENT, _RUN_TREES, _ASYNC_CLIENT):
             when_imported(module, _imported)
-        with contextlib.nullcontext() if watch else hidden(_tape.knows):
+        with contextlib.nullcontext() if watch else _langsmith_switches.hidden(_tape.knows):
             yield
     finally:
         # First nothing is traced any more that the program would not trace by itself; then what
@@ -98,8 +97,6 @@ def _turn() -> None:
     has_async_client = bool(sys.modules.get(_ASYNC_CLIENT)) and hasattr(
         import_module(_ASYNC_CLIENT), "AsyncClient"
     )
-    from . import _langsmith_clients, _langsmith_switches
-
     with _lock:
         if not _listeners:
             return
@@ -129,7 +126,5 @@ def _let_go() -> None:
     """Give the clients back: nobody records, and no recorded run is still to end."""
     with _lock:
         if not _listeners:
-            from ._langsmith_clients import let_go
-
-            let_go(_clients)
-            let_go(_async_clients)
+            _langsmith_clients.let_go(_clients)
+            _langsmith_clients.let_go(_async_clients)

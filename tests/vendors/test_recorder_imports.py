@@ -85,6 +85,12 @@ PROGRAMS = {
         facts["runs of the next"] = again.forest().shape
         facts["processors"] = len(provider._active_span_processor._span_processors)
         """,
+    "left open": """
+        import langsmith
+
+        recording = record()
+        recording.start()
+    """,
     "client": """
         with record("langsmith") as recording:
             from langsmith import Client
@@ -160,7 +166,8 @@ def programs() -> Iterator[tuple[Server, dict[str, Any]]]:
         facts = {}
         for name, process in processes.items():
             printed, errors = process.communicate(timeout=3 * LIMIT)
-            facts[name] = json.loads(printed) if process.returncode == 0 else errors
+            done = process.returncode == 0
+            facts[name] = {**json.loads(printed), "said": errors} if done else errors
         yield server, facts
 
 
@@ -212,6 +219,13 @@ def test_a_client_that_is_imported_in_the_recording_alone_is_intercepted(
 ) -> None:
     assert facts["runs"] == [["awaited", []], ["direct", []]]
     assert facts["unfinished"] == 0
+
+
+@of("left open")
+def test_a_recording_that_nobody_ends_goes_with_the_program_and_says_nothing(
+    facts: dict[str, Any],
+) -> None:
+    assert facts["said"] == ""
 
 
 @of("langchain")
