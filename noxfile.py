@@ -108,6 +108,7 @@ MEASURED = [f"tests-{PYTHONS[0]}(bare)", WHOLE]
 FROM_OUTSIDE = [
     f"--ignore-glob=*/{files}"
     for files in (
+        "test_benchmarks*",
         "test_demo_offline*",
         "test_exits*",
         "test_pytest*",

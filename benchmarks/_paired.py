@@ -30,12 +30,12 @@ class Ratio(NamedTuple):
         return cls(statistics.median(ratios), min(ratios), max(ratios))
 
     def __str__(self) -> str:
-        return f"{self.median:.2f} ({self.least:.2f} to {self.most:.2f})"
+        return f"{spelled(self.median)} ({spelled(self.least)} to {spelled(self.most)})"
 
 
-def ratio(ours: Callable[[], float], theirs: Callable[[], float]) -> Ratio:
-    """Measure the two in turns, `ROUNDS` times, and compare them."""
-    return Ratio.of(ours() / theirs() for _ in range(ROUNDS))
+def spelled(ratio: float) -> str:
+    """Spell a ratio with three digits or so."""
+    return f"{ratio:,.{0 if ratio >= 99.95 else 1 if ratio >= 9.995 else 2}f}"
 
 
 def interleaved(
