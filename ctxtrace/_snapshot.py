@@ -45,7 +45,7 @@ _T = TypeVar("_T")
 _OF_THE_THREAD = (("sniffio", "current_async_library_cvar"),)
 
 
-def settle(context: Context, *, here: bool) -> Context:
+def settle(context: Context, here: bool = False) -> Context:
     """Make a copied context true of this thread, or of one that runs nothing yet."""
     for module, name in _OF_THE_THREAD:
         library = sys.modules.get(module)
@@ -84,7 +84,7 @@ def crossing() -> Callable[..., Any]:
     # Written for speed: this is at every submit() of a program.
     context = copy_context() if on_copy is None else on_copy()
     pins = take_pins()
-    settle(context, here=False)
+    settle(context)
     return context.run if pins is None else _pinned(pins, context.run)
 
 
@@ -94,7 +94,7 @@ def cross(function: Callable[..., _T]) -> Callable[..., _T]:
 
 
 def _crossing(context: Context, pins: object, function: Callable[..., _T]) -> Callable[..., _T]:
-    settle(context, here=False)
+    settle(context)
     if pins is None:
         return partial(context.run, function)
     return _pinned(pins, context.run, function)
@@ -177,7 +177,7 @@ def _cross_each(
     context: Context, function: Callable[..., Any], /, *args: Any, **kwargs: Any
 ) -> Any:
     try:
-        return settle(context.copy(), here=False).run(function, *args, **kwargs)
+        return settle(context.copy()).run(function, *args, **kwargs)
     except BaseException as error:
         without_our_frames(error)
         raise
@@ -367,10 +367,15 @@ class Snapshot:
         return Overlay(lambda: values_of(settle(context.copy(), here=True)), self._pins)
 
 
+def capture_for_threads() -> Snapshot:
+    """Take a snapshot for `crossing_of` alone: settled once, and not for each crossing."""
+    return Snapshot(settle(_copied()), take_pins())
+
+
 def crossing_of(snapshot: Snapshot) -> Callable[..., Any]:
     """Do what `crossing` does, with a copy of a snapshot's context."""
-    context = settle(snapshot._context.copy(), here=False)
-    return context.run if snapshot._pins is None else _pinned(snapshot._pins, context.run)
+    run = snapshot._context.copy().run
+    return run if snapshot._pins is None else _pinned(snapshot._pins, run)
 
 
 def call_within(snapshot: Snapshot, function: Callable[..., _T], *args: Any) -> _T:
@@ -416,7 +421,7 @@ def call_here(
         context = context.copy()
         pins = context.run(take_pins)
     if not here:
-        settle(context, here=False)
+        settle(context)
     try:
         return driver(context, partial(context.run, function, *args, **kwargs), pins)
     finally:

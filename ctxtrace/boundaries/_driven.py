@@ -68,7 +68,7 @@ def drive_stream(
     """
     if is_stream(stream):
         if not hasattr(_kind(stream), "__anext__"):
-            settle(context, here=False)  # it may be stepped in any thread
+            settle(context)  # it may be stepped in any thread
         return _drive(context, stream, pins, run)
     if inspect.isawaitable(stream):
         awaitable = stream if run is None else run.of_awaitable(stream)

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._compat import without_our_frames
-from .._snapshot import Snapshot, capture, cross, crossing, crossing_of, release
+from .._snapshot import Snapshot, capture_for_threads, cross, crossing, crossing_of, release
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -83,7 +83,7 @@ def _carry_callbacks(future: concurrent.futures.Future[Any]) -> None:
     # called what it had; nobody else can have added anything since.
     if type(future) is concurrent.futures.Future:
         state: Any = future
-        if state._done_callbacks == []:
+        if not state._done_callbacks:
             state._done_callbacks = _Callbacks()
 
 
@@ -122,7 +122,7 @@ class _MapsOneSnapshot(Executor):
             raise TypeError("buffersize must be an integer or None")
         if buffersize is not None and buffersize < 1:
             raise ValueError("buffersize must be None or > 0")
-        item = _Item(capture(), fn)
+        item = _Item(capture_for_threads(), fn)
         if buffersize is None:
             return super().map(item, *iterables, timeout=timeout, chunksize=chunksize)
         # Goes with Python 3.13: 3.14's own map() has it.

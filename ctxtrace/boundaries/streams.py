@@ -248,7 +248,7 @@ def _make_and_settle(context: Any, make: Callable[[], Any]) -> Any:
     try:
         stream = make()
         if is_generator(stream):
-            settle(context, here=False)
+            settle(context)
         return stream
     finally:
         del context, make

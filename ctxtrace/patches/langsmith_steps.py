@@ -182,7 +182,7 @@ class _WhereItBelongs:
         call = self._of_the_call
         if is_told_not_to or current_run() is not None or call.run(current_run) is None:
             return copy_context().run
-        return settle(call, here=False).run  # it may be stepped in any thread
+        return settle(call).run  # it may be stepped in any thread
 
 
 PLACES = (

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from .._errors import guard
+
 # Nothing is left to be imported when a recording ends: it may do so with the interpreter.
 from . import _langsmith_clients, _langsmith_switches, _tape
 from ._imports import when_imported
