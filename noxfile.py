@@ -425,7 +425,7 @@ def workers(session: nox.Session) -> None:
     session.run("python", "tests/servers/run_celery.py")
 
 
-@nox.session(python=["3.10", NEWEST])
+@nox.session(python=["3.11", NEWEST])
 def langfuse(session: nox.Session) -> None:
     """Flush what Langfuse keeps."""
     assert isinstance(session.python, str)
