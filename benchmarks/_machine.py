@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
 import platform
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PACKAGES = (
     "ctxtrace",
@@ -81,3 +85,17 @@ def circumstances() -> dict[str, Any]:
         "machine": machine(),
         "versions": versions(),
     }
+
+
+@contextlib.contextmanager
+def on_one_core() -> Iterator[None]:
+    """Keep this thread, and those that it starts in the block, on one core, where that can be."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(allowed)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)

@@ -1,8 +1,10 @@
 """Pools: what a submitted call costs, in time and, while it waits, in memory.
 
-One worker, which is started before anything is measured. What a library patches globally is
+One worker, which is started before anything is measured. It and the thread that submits share a
+core, but for one case: with a core for each, to wake the other takes several times what all the
+rest does, or does not, as the system's scheduler has it. What a library patches globally is
 patched before a measurement and put back after it, outside of what is timed. No run is current,
-but for the last case; the libraries are all loaded, so that each of our carriers is asked.
+but for one case; the libraries are all loaded, so that each of our carriers is asked.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import _peers
 from _bench import BARE, BYTES, Measure, Plan, Target
+from _machine import on_one_core
 from _silent import context_with
 from langsmith.utils import ContextThreadPoolExecutor as LangSmithPool
 
@@ -124,10 +127,22 @@ def pending(pool: Any, calls: int) -> float:
         wait(futures)
 
 
+class Case(NamedTuple):
+    name: str
+    variables: int = 0
+    run: bool = False
+    all_cores: bool = False
+
+
 def in_a_pool(
-    subject: Subject, measure: Callable[[Any, int], float], calls: int, context: Context
+    subject: Subject,
+    measure: Callable[[Any, int], float],
+    calls: int,
+    context: Context,
+    case: Case,
 ) -> float:
-    with subject.around(), subject.pool(1) as pool:
+    cores = contextlib.nullcontext() if case.all_cores else on_one_core()
+    with cores, subject.around(), subject.pool(1) as pool:
         pool.submit(nothing).result()
         return context.copy().run(measure, pool, calls)
 
@@ -155,44 +170,45 @@ KINDS = (
     ),
     Kind("map over 100,000", "an item of a map over 100,000", mapped, BULK, 1.2, (7, 3)),
 )
-CASES = (("no variables", 0, False), ("10 variables", 10, False), ("100 variables", 100, False))
-RUN = ("a run", 0, True)
+CASES = (Case("no variables"), Case("10 variables", 10), Case("100 variables", 100))
+RUN = Case("a run", run=True)
+ALL_CORES = Case("no variables, all cores", all_cores=True)
 
 
 def measures(plan: Plan) -> Iterator[Measure]:
     found = subjects(plan)
     peers = tuple(name for name in found if name not in (BARE, OURS, INSTALLED))
     for kind in KINDS:
-        cases = (*CASES, RUN) if kind.measure is sequential else CASES
-        for case, variables, run in plan.cases(cases):
-            with context_with(variables, run) as context:
-                arguments = (kind.measure, plan.count(kind.calls), context)
+        cases = (*CASES, RUN, ALL_CORES) if kind.measure is sequential else CASES
+        for case in plan.cases(cases):
+            with context_with(case.variables, case.run) as context:
+                arguments = (kind.measure, plan.count(kind.calls), context, case)
                 yield Measure(
                     kind.what,
                     {name: partial(in_a_pool, found[name], *arguments) for name in found},
-                    case=case,
+                    case=case.name,
                     ours=OURS,
-                    headline="" if variables or run else kind.headline,
+                    headline=kind.headline if case is CASES[0] else "",
                     peers=peers,
                     # What a run costs that is kept alive is no peer's to pay.
                     targets=()
-                    if run
+                    if case.run
                     else (
                         Target(OURS, at_most=kind.at_most, of=(BARE,)),
                         Target(OURS, at_most=1.0, of=peers),
                     ),
-                    rounds=kind.rounds[case != CASES[0][0]],
+                    rounds=kind.rounds[case is not CASES[0]],
                 )
-    for case, variables, run in plan.cases((*CASES, RUN)):
-        with context_with(variables, run) as context:
-            arguments = (pending, plan.count(PENDING), context)
+    for case in plan.cases((*CASES, RUN)):
+        with context_with(case.variables, case.run) as context:
+            arguments = (pending, plan.count(PENDING), context, case)
             yield Measure(
                 "memory of a call that waits",
                 {name: partial(in_a_pool, found[name], *arguments) for name in found},
-                case=case,
+                case=case.name,
                 unit=BYTES,
                 ours=OURS,
-                headline="" if variables or run else "a call that waits in a pool",
+                headline="a call that waits in a pool" if case is CASES[0] else "",
                 peers=peers,
                 rounds=3,
             )

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from _bench import BARE, BYTES, BYTES_LEFT, Measure, Plan, Target
+from _machine import on_one_core
 from _silent import context_with
 
 import ctxtrace
@@ -71,7 +72,7 @@ def submitting(
 
 def threads_at_once(make: Make, context: Context, threads: int, calls: int) -> float:
     """Return the seconds a call."""
-    with make(WORKERS) as pool:
+    with on_one_core(), make(WORKERS) as pool:
         wait([pool.submit(time.sleep, 0) for _ in range(WORKERS)])
         started, barrier, futures = submitting(pool, threads, calls, context)
         barrier.wait()
