@@ -75,11 +75,9 @@ def _spawn(
             kwargs["context"] = context
         else:
             coro = Steps.of(context, coro)
-    if pins is None:
-        return create(coro, name=name, **kwargs) if kwargs else create(coro, name=name)
     try:
-        task = create(coro, name=name, **kwargs)
-        if not task.done():
+        task = create(coro, name=name, **kwargs) if kwargs else create(coro, name=name)
+        if pins is not None and not task.done():
             task.add_done_callback(_Pins(pins))
         return task
     finally:

@@ -81,7 +81,7 @@ class _LangSmith(Carrier):
             run = run()
             if run is None:
                 return None
-        fields = vars(run)
+        fields = run.__dict__  # past pydantic's own __getattr__, and faster than vars()
         children = fields["child_runs"]
         if type(children) is list:
             # Past RunTree's own __setattr__, which validates. Whoever appends to the old
