@@ -201,7 +201,8 @@ def _must_be_the_same(session: nox.Session, archive: Path, has: set[str], known:
     if lacks := known - has:
         session.error(f"{archive.name} lacks {', '.join(sorted(lacks))}")
     if stray := has - known:
-        session.error(f"{archive.name} has what git does not know: {', '.join(sorted(stray))}")
+        names = ", ".join(sorted(stray))
+        session.error(f"{archive.name} has what git does not know; add it, or ignore it: {names}")
 
 
 @nox.session(python=False)

@@ -178,6 +178,7 @@ def measures(plan: Plan) -> Iterator[Measure]:
                     ours=SERVE,
                     headline=headline if case == CASES[0][0] else "",
                 )
+    waited = 100 if plan.smoke else WAITING  # fewer, and what measures is seen beside them
     for left in (False, True):
         for case, run, variables in plan.cases(CASES):
             with context_with(variables, run) as context:
@@ -186,7 +187,7 @@ def measures(plan: Plan) -> Iterator[Measure]:
                     if left
                     else "memory of an item that waits in a `queue.Queue`",
                     {
-                        name: partial(in_copy, context, waiting, ours, plan.count(WAITING), left)
+                        name: partial(in_copy, context, waiting, ours, waited, left)
                         for name, ours in ((BARE, False), (OURS, True))
                     },
                     case=case,

@@ -10,7 +10,8 @@ work sets is its own. The pins are held by the work and never by the context: ti
 connection pools and finished tasks keep contexts alive for as long as the process runs.
 """
 
-# crossing_of() and _call() are as much part of Snapshot as its methods, and no business of its users.
+# crossing_of() and _call() are as much part of Snapshot as its methods, and no business of its
+# users.
 # pyright: reportPrivateUsage=false
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 
-class _Callbacks(list[Any]):
+class CarryingCallbacks(list[Any]):
     """The callbacks of a standard future, each in the context of whoever added it.
 
     The future appends to this list while its call is not over. Afterwards it calls what is added
@@ -77,14 +77,39 @@ class _Item:
         return crossing_of(self.snapshot)(self.fn, *args)
 
 
-def _carry_callbacks(future: concurrent.futures.Future[Any]) -> None:
-    # The executor makes the future inside its own submit(), and has no hook to make another; to
-    # change its class would make whatever is done with it slower. It may be done by now, and has
-    # called what it had; nobody else can have added anything since.
-    if type(future) is concurrent.futures.Future:
-        state: Any = future
-        if not state._done_callbacks:
-            state._done_callbacks = _Callbacks()
+def _carry_callbacks(future: Any) -> None:
+    """Have the callbacks carry that are added from now on, to a future nobody else has yet.
+
+    The executor makes the future inside its own submit(), and has no hook to make another; to
+    change its class would make whatever is done with it slower.
+    """
+    if future.__class__ is concurrent.futures.Future:
+        # An executor that counts its calls, say, has added one of its own.
+        callbacks: object = future._done_callbacks
+        if callbacks.__class__ is list:
+            future._done_callbacks = CarryingCallbacks(future._done_callbacks)
+
+
+def _submit(submit: Callable[..., Any], fn: Any, args: Any, kwargs: Any) -> Any:
+    """Submit to an executor of somebody else's, in the context that is current.
+
+    That one may look at the arguments, which it finds where they were. The future that it gives may
+    be one that others have, and add callbacks to.
+    """
+    if type(fn) is _Item:
+        crossing = crossing_of(fn.snapshot)
+        call = partial(crossing, fn.fn)
+    else:
+        call = crossing = cross(fn)
+    try:
+        future = submit(call, *args, **kwargs)
+    except BaseException:
+        release(crossing)
+        raise
+    if future.__class__ is concurrent.futures.Future:
+        with future._condition:
+            _carry_callbacks(future)
+    return future
 
 
 class _MapsOneSnapshot(Executor):
@@ -173,7 +198,8 @@ class ThreadPoolExecutor(_MapsOneSnapshot, concurrent.futures.ThreadPoolExecutor
     * every submitted call runs in a private copy of its submitter's context, and keeps the
       run that was current there alive until it is done;
     * `map` takes one snapshot when it is called, and `buffersize=` works on every Python;
-    * a callback added to a future runs once, in the context of whoever added it;
+    * a callback added to a future while its call is not over runs once, in the context of
+      whoever added it;
     * workers start in an empty context, and so does `initializer`: a pool outlives the
       request that happened to start its threads. What an initializer sets in a context
       variable is not seen by the calls, which have their submitters' contexts.
@@ -186,6 +212,16 @@ class ThreadPoolExecutor(_MapsOneSnapshot, concurrent.futures.ThreadPoolExecutor
 
     Mirrors `concurrent.futures.ThreadPoolExecutor`. Safe to use from any thread.
     """
+
+    # Whether a class with a submit() of its own comes between this one and the standard one.
+    _has_another_between = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        order = cls.__mro__
+        after = order[order.index(ThreadPoolExecutor) + 1 :]
+        follower = next(kind for kind in after if "submit" in vars(kind))
+        cls._has_another_between = follower is not concurrent.futures.ThreadPoolExecutor
 
     def submit(
         self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs
@@ -204,6 +240,8 @@ class ThreadPoolExecutor(_MapsOneSnapshot, concurrent.futures.ThreadPoolExecutor
             RuntimeError: The pool, or the interpreter, was shut down.
             concurrent.futures.BrokenExecutor: An initializer failed.
         """
+        if self._has_another_between:
+            return _submit(partial(Context().run, super().submit), fn, args, kwargs)
         given: Any = fn
         if type(given) is _Item:
             call, given = crossing_of(given.snapshot), given.fn
@@ -227,15 +265,7 @@ class _WrappedExecutor(Executor):
         self._executor = executor
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        # Bound, so that the executor finds the arguments that it may look at where they were.
-        given: Any = fn
-        if type(given) is _Item:
-            call: Any = partial(crossing_of(given.snapshot), given.fn)
-        else:
-            call = cross(given)
-        future = self._executor.submit(call, *args, **kwargs)
-        _carry_callbacks(future)
-        return future
+        return _submit(self._executor.submit, fn, args, kwargs)
 
     def shutdown(self, *args: Any, **kwargs: Any) -> None:
         self._executor.shutdown(*args, **kwargs)

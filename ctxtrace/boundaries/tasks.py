@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._compat import TASKS_TAKE_CONTEXT
 from .._drive import Steps
-from .._snapshot import crossing
+from .._snapshot import cross, crossing
 from ..carriers import take_pins
 from .executors import refuse_other_processes
 
@@ -238,7 +238,7 @@ def run_in_executor(
             f"coroutines cannot be used with run_in_executor(), and {func!r} is a coroutine "
             "function: await it, or start it with create_task()"
         )
-    return loop.run_in_executor(executor, crossing(), func, *args)
+    return loop.run_in_executor(executor, cross(func), *args)
 
 
 for _name in (TaskGroup, create_task, gather, run_in_executor, to_thread):

@@ -73,7 +73,8 @@ class Carrier(Protocol):
     def pin(self) -> object | None:
         """Return what must stay alive for children of the current run, or None.
 
-        Called in the sender's context and thread, at every crossing: keep it fast. What it
+        Called in the sender's context and thread, at every crossing, and now and then while that
+        thread holds a lock of the standard library's: keep it fast, and wait for nothing. What it
         returns is held by the work that crosses (a work item, a thread's frame, a task until
         it is done) and dropped with it. None means that no run is current, or that the
         context itself holds it strongly.

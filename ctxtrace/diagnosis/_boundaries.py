@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._compat import without_our_frames
 from .._errors import guard
+from ..boundaries.executors import CarryingCallbacks
 from ..carriers import current_runs
 from ..patches import multiprocessing_pools, threads
 from ..patches._callers import INFRASTRUCTURE
@@ -39,7 +40,9 @@ def _add_done_callback(original: Any, patch: Patch, _: Settings) -> Any:
     def add_done_callback(self: Any, fn: Callable[..., Any]) -> Any:
         frame = _getframe().f_back
         # asyncio, and others, add one to each future that they wait for.
-        if patch.active and frame is not None and is_the_users(frame):
+        # A future of our pools notes it itself.
+        carries = type(getattr(self, "_done_callbacks", None)) is CarryingCallbacks
+        if patch.active and not carries and frame is not None and is_the_users(frame):
             fn = crossing_with("Future.add_done_callback", fn)
         return original(self, fn)
 

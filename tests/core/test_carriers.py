@@ -349,6 +349,16 @@ def test_a_carrier_need_not_be_a_subclass(register):
     assert duck.pinned == 1
 
 
+def test_a_carriers_own_attributes_are_its_own(register):
+    class WithAHelper(Counting):
+        def _peek(self, span):
+            raise AssertionError("nobody was to call this")
+
+    carrier = register(WithAHelper())
+    ctxtrace.capture()
+    assert carrier.asked == ["pin"]
+
+
 def test_a_carrier_that_inherits_its_pin_can_be_cleared(register):
     class OnlyClears(ctxtrace.Carrier):
         name = "only clears"

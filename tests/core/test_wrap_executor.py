@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import concurrent.futures
 import inspect
 import itertools
@@ -38,6 +39,94 @@ def inline():
 
 EXECUTORS = [lambda: concurrent.futures.ThreadPoolExecutor(2), lambda: Subclass(2), inline]
 every_executor = pytest.mark.parametrize("make", EXECUTORS, ids=["standard", "subclass", "foreign"])
+
+
+class Bounded(concurrent.futures.ThreadPoolExecutor):
+    """A pool that counts what it has to do, and sorts it by its first argument."""
+
+    def __init__(self, workers=1):
+        super().__init__(workers)
+        self.under_way = threading.Semaphore(8)
+        self.shards = []
+
+    def submit(self, fn, /, *args, **kwargs):
+        self.shards += args[:1]
+        self.under_way.acquire()
+        future = super().submit(fn, *args, **kwargs)
+        future.add_done_callback(lambda _: self.under_way.release())
+        return future
+
+
+class Mixed(ctxtrace.ThreadPoolExecutor, Bounded):
+    """The same, with what is ours above it."""
+
+
+BOUNDED = pytest.mark.parametrize(
+    "make", [lambda: ctxtrace.wrap_executor(Bounded()), Mixed], ids=["wrapped", "mixed"]
+)
+
+
+def seen_by_a_callback(executor):
+    """What a callback sees that is added by another request than submitted the call."""
+    seen, release = [], threading.Event()
+    with executor as pool, serving("ada"):
+        future = pool.submit(release.wait, LIMIT)
+        with serving("grace"):
+            future.add_done_callback(lambda _: seen.append(user()))
+        release.set()
+    return seen
+
+
+def test_control_a_callback_of_a_pool_that_adds_its_own_sees_nobody():
+    assert seen_by_a_callback(Bounded()) == ["nobody"]
+
+
+@BOUNDED
+def test_a_callback_of_a_pool_that_adds_its_own_sees_who_added_it(make):
+    assert seen_by_a_callback(make()) == ["grace"]
+
+
+@BOUNDED
+def test_the_callback_that_a_pool_adds_itself_is_called(make):
+    with make() as pool:
+        for _ in range(20):  # more than it lets in
+            pool.submit(user).result(LIMIT)
+
+
+@BOUNDED
+def test_a_pool_that_looks_at_the_arguments_finds_them_where_they_were(make):
+    with make() as pool:
+        assert pool.submit(lambda tenant: (tenant, user()), "acme").result(LIMIT) == (
+            "acme",
+            "nobody",
+        )
+        assert list(pool.map(str.upper, ["a", "b"])) == ["A", "B"]
+        assert pool.shards == ["acme", "a", "b"]
+
+
+def test_a_loop_has_a_pool_find_the_arguments_where_they_were(ada):
+    async def main():
+        return await ctxtrace.run_in_executor(pool, lambda tenant: (tenant, user()), "acme")
+
+    with Bounded() as pool:
+        assert asyncio.run(main()) == ("acme", "ada")
+        assert pool.shards == ["acme"]
+
+
+def test_a_future_that_others_have_keeps_their_callbacks_and_calls_each_once():
+    shared = concurrent.futures.Future()
+    called = []
+
+    class Deduping(concurrent.futures.Executor):
+        def submit(self, fn, /, *args, **kwargs):
+            return shared
+
+    pool = ctxtrace.wrap_executor(Deduping())
+    shared.add_done_callback(lambda _: called.append("before"))
+    for number in range(2):
+        pool.submit(user).add_done_callback(lambda _, number=number: called.append(number))
+    shared.set_result(None)
+    assert called == ["before", 0, 1]
 
 
 @every_executor
