@@ -161,7 +161,8 @@ def details(report: Report, group: str) -> Iterator[str]:
         counts = " or ".join(map(str, rounds))
         per = cases[0]["per"]
         # Where the name of the thing does not say it.
-        each = "" if re.search(rf"\ba?n? ?{per}\b", what) else f", a {per}"
+        article = "an" if per[0] in "aeiou" else "a"
+        each = "" if re.search(rf"\ba?n? ?{per}\b", what) else f", {article} {per}"
         yield f"**{what}**{each}; {counts} round{'s' * (rounds != [1])}"
         if len(cases) > len(subjects):
             rows = [[taken["case"], *(_cell(taken, name) for name in subjects)] for taken in cases]
@@ -189,9 +190,13 @@ def region(name: str, reports: list[Report]) -> str:
     return re.sub(r"\n{3,}", "\n\n", "\n".join(["", *lines, ""])) + "\n"
 
 
+def with_figures(text: str, reports: list[Report]) -> str:
+    """Return the text of a page with its regions written anew."""
+    written = REGION.sub(lambda found: found[1] + region(found[2], reports) + found[3], text)
+    return re.sub(r"\n{3,}", "\n\n", written)
+
+
 def rewrite(page: Path, reports: list[Report]) -> None:
     """Write the regions of the page anew."""
-    text = page.read_text(encoding="utf-8")
-    written = REGION.sub(lambda found: found[1] + region(found[2], reports) + found[3], text)
-    page.write_text(re.sub(r"\n{3,}", "\n\n", written), encoding="utf-8")
+    page.write_text(with_figures(page.read_text(encoding="utf-8"), reports), encoding="utf-8")
     print(f"written to {page}")

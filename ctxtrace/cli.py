@@ -50,7 +50,7 @@ def _add_demo(commands: Any) -> None:
     description = (
         "Run one program twice, with the standard library's thread pool, thread and task, then "
         "with those of ctxtrace, and draw the traces of both. Needs no account, no key and no "
-        'network; needs LangGraph and LangSmith: pip install "ctxtrace[cli]". '
+        "network; needs LangGraph and LangSmith: pip install langgraph langsmith. "
         "The exit status is 1 if the second trace is not a single tree."
     )
     parser = commands.add_parser(
@@ -74,7 +74,7 @@ def _demo(options: argparse.Namespace) -> int:
     except ImportError as error:
         print(
             f"ctxtrace demo runs on LangGraph and LangSmith, and cannot import them: {error}.\n"
-            'Install them with:  pip install "ctxtrace[cli]"',
+            "Install them with:  pip install langgraph langsmith",
             file=sys.stderr,
         )
         return 2
@@ -98,9 +98,11 @@ def _compared(options: argparse.Namespace) -> Comparison:
     from ._demo import _pictures
 
     try:
-        # Before the program has run, not after.
         folder = _pictures.make_folder(options.svg)
-        found = demo.compare()
+    except OSError as error:
+        _refuse(options, f"cannot write {error.filename!r}: {error.strerror}")
+    found = demo.compare()
+    try:
         _pictures.write(found, folder)
     except OSError as error:
         _refuse(options, f"cannot write {error.filename!r}: {error.strerror}")

@@ -34,6 +34,16 @@ def test_the_page_names_what_is_needed_whatever_is_traced() -> None:
     assert dict(versions) == declared("dependencies")
 
 
+def test_the_page_names_the_oldest_version_of_what_the_tests_use_besides() -> None:
+    (used,) = re.findall(
+        r"^The tests with .*? use (.*?) at the oldest", PAGE, re.MULTILINE | re.DOTALL
+    )
+    versions = {name.lower(): oldest for name, oldest in re.findall(r"(\w+)\s([\d.]+\d)", used)}
+    assert sorted(versions) == ["fastapi", "starlette", "trio", "uvloop"]
+    group = declared("integration")
+    assert all(group[name] == oldest for name, oldest in versions.items())
+
+
 def test_the_page_names_the_pythons_that_are_declared_and_tested() -> None:
     (named,) = re.findall(r"^CPython ((?:3\.\d+(?:, | and )?)+)\.", PAGE, re.MULTILINE)
     pythons = re.findall(r"3\.\d+", named)
