@@ -258,7 +258,9 @@ def package(session: nox.Session, which: str) -> None:
     _must_be_the_same(session, source, unpacked - {"PKG-INFO"}, known)
     with zipfile.ZipFile(wheel) as archive:
         packed = {name for name in archive.namelist() if ".dist-info/" not in name}
-    _must_be_the_same(session, wheel, packed, {name for name in known if name[:9] == "ctxtrace/"})
+    _must_be_the_same(
+        session, wheel, packed, {name for name in known if name.startswith("ctxtrace/")}
+    )
 
     # The tests as the source distribution has them, and nothing to import but what is installed.
     shutil.rmtree(tree / "ctxtrace")

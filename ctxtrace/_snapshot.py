@@ -91,7 +91,7 @@ def crossing() -> Callable[..., Any]:
 
 def cross(function: Callable[..., _T]) -> Callable[..., _T]:
     """Do what `crossing` does, for a function that is known already."""
-    return _crossing(copy_context() if on_copy is None else on_copy(), take_pins(), function)
+    return _crossing(_copied(), take_pins(), function)
 
 
 def _crossing(context: Context, pins: object, function: Callable[..., _T]) -> Callable[..., _T]:
@@ -101,8 +101,8 @@ def _crossing(context: Context, pins: object, function: Callable[..., _T]) -> Ca
     return _pinned(pins, context.run, function)
 
 
-def _pinned(pins: object, *call: Callable[..., Any]) -> Callable[..., Any]:
-    pinned: _Pinned[Any] = _Pinned(*call)
+def _pinned(pins: object, function: Callable[..., Any], *args: Any) -> Callable[..., Any]:
+    pinned: _Pinned[Any] = _Pinned(function, *args)
     pinned.pins = pins
     return pinned
 
@@ -135,9 +135,8 @@ def carry_each(function: Callable[..., Any]) -> Callable[..., Any]:
     """Capture the current context for any number of calls of `function`, in other threads."""
     if context_of(function) is not None:
         return _with_pins(function)
-    crossing: _Pinned[Any] = _Pinned(_cross_each, _copied(), function)
-    crossing.pins = take_pins()
-    return crossing
+    context = _copied()
+    return _pinned(take_pins(), _cross_each, context, function)
 
 
 def carry_traces(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -148,9 +147,8 @@ def carry_traces(function: Callable[..., Any]) -> Callable[..., Any]:
     """
     if context_of(function) is not None:
         return _with_pins(function)
-    crossing: _Pinned[Any] = _Pinned(_call_traced, traces_of(_copied()), function)
-    crossing.pins = take_pins()
-    return crossing
+    values = traces_of(_copied())
+    return _pinned(take_pins(), _call_traced, values, function)
 
 
 def context_of(function: Any) -> Context | None:
@@ -167,11 +165,7 @@ def _with_pins(function: Any) -> Any:
         return cast("Any", function)
     context = context_of(function)
     pins = None if context is None else context.copy().run(take_pins)
-    if pins is None:
-        return function
-    crossing: _Pinned[Any] = _Pinned(function)
-    crossing.pins = pins
-    return crossing
+    return function if pins is None else _pinned(pins, function)
 
 
 def _cross_each(

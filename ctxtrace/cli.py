@@ -100,12 +100,12 @@ def _compared(options: argparse.Namespace) -> Comparison:
     try:
         folder = _pictures.make_folder(options.svg)
     except OSError as error:
-        _refuse(options, f"cannot write {error.filename!r}: {error.strerror}")
+        _cannot_write(options, error)
     found = demo.compare()
     try:
         _pictures.write(found, folder)
     except OSError as error:
-        _refuse(options, f"cannot write {error.filename!r}: {error.strerror}")
+        _cannot_write(options, error)
     return found
 
 
@@ -188,8 +188,8 @@ def _add_run(commands: Any) -> None:
     parser.set_defaults(run=_run, parser=parser, skip=[])
 
 
-def _refuse(options: argparse.Namespace, why: str) -> NoReturn:
-    options.parser.error(why)
+def _cannot_write(options: argparse.Namespace, error: OSError) -> NoReturn:
+    options.parser.error(f"cannot write {error.filename!r}: {error.strerror}")
     raise AssertionError("argparse has ended the process")
 
 
@@ -216,7 +216,7 @@ def _run(options: argparse.Namespace) -> int:
     try:
         files = check_files(json=options.json, html=options.html)
     except OSError as error:
-        _refuse(options, f"cannot write {error.filename!r}: {error.strerror}")
+        _cannot_write(options, error)
     if installs:
         begin(options.variables or "all", options.skip, options.flush)
     run = run_module if with_m else run_path

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..testing import Forest
-from ..testing._forest import Record
+from ..testing._forest import record_of
 from ..testing._svg import Panel, draw_svg
 
 if TYPE_CHECKING:
@@ -53,16 +53,6 @@ def pictures(found: Comparison) -> dict[str, str]:
 def _settled(forest: Forest) -> Forest:
     """Leave out what is left to chance: which of its threads a pool took for a call."""
     return Forest.from_records(
-        Record(
-            node.id,
-            node.parent_id,
-            node.name,
-            node.start,
-            node.ended,
-            node.error,
-            None if node.thread is None else re.sub(r"_\d+$", "_0", node.thread),
-            node.task,
-            node.source,
-        )
+        record_of(node)._replace(thread=node.thread and re.sub(r"_\d+$", "_0", node.thread))
         for node in forest.nodes
     )

@@ -68,6 +68,11 @@ class Node:
         return f"<Node {self.name!r}, {len(self.children)} children>"
 
 
+def record_of(node: Node) -> Record:
+    """Return the record that a node was made from."""
+    return Record(*(getattr(node, field) for field in Record._fields))
+
+
 class Forest:
     """All trace trees of a recording.
 

@@ -13,7 +13,7 @@ from ctxtrace import _demo as demo
 from ctxtrace._demo._pictures import pictures as drawn_as_svg
 from ctxtrace.cli import main
 from ctxtrace.testing import Forest
-from ctxtrace.testing._forest import Record
+from ctxtrace.testing._forest import record_of
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "pictures"
@@ -66,16 +66,7 @@ def test_the_second_picture_is_the_demos_after(pictures: list[str], found: demo.
 def newer(forest: Forest) -> Forest:
     """Put the late task where it is with a LangSmith that holds its parent weakly."""
     return Forest.from_records(
-        Record(
-            node.id,
-            None if node.name == "remember" else node.parent_id,
-            node.name,
-            node.start,
-            node.ended,
-            node.error,
-            node.thread,
-            node.task,
-        )
+        record_of(node)._replace(parent_id=None) if node.name == "remember" else record_of(node)
         for node in forest.nodes
     )
 
